@@ -1,0 +1,1 @@
+"""The vocabulary everything else is written in: ids, time, money, errors, entities. No I/O."""

@@ -1,0 +1,30 @@
+"""Identifiers, and the only source of randomness for them.
+
+Every id on the wire is a UUID without a prefix. The types exist so that a run's id cannot be
+passed where a mission's is meant.
+"""
+
+import uuid
+from typing import NewType
+
+MissionId = NewType("MissionId", str)
+RunId = NewType("RunId", str)
+MessageId = NewType("MessageId", str)
+CallId = NewType("CallId", str)
+UserId = NewType("UserId", str)
+
+DEFAULT_OWNER = UserId("default")
+"""Who owns everything while there is one user."""
+
+
+def new_uuid() -> str:
+    """A random UUID (version 4, RFC 9562) in its canonical form."""
+    return str(uuid.uuid4())
+
+
+def is_uuid(text: str) -> bool:
+    """Whether `text` is a UUID in canonical lower-case form, the only form we hand out."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

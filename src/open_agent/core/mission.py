@@ -1,0 +1,68 @@
+"""A mission: a goal followed over time, as people and lists see it.
+
+The row is a projection of the mission's log and can be rebuilt from it.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from open_agent.core.ids import MissionId, RunId, UserId
+from open_agent.core.run import Outcome, RunState, Usage
+
+
+class MissionKind(StrEnum):
+    """What a mission was made as."""
+
+    TASK = "task"
+    """One instruction and one run, submitted through the task API."""
+    MISSION = "mission"
+    """A conversation."""
+
+
+class MissionStatus(StrEnum):
+    """What a person or the agent said of the goal; a run's end does not change it."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    BLOCKED = "blocked"
+    NOT_FEASIBLE = "not_feasible"
+
+
+class Mission(BaseModel):
+    """A mission as its row has it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: MissionId
+    owner_id: UserId
+    kind: MissionKind
+    title: str | None
+    status: MissionStatus
+    created_at: datetime
+    updated_at: datetime
+    last_seq: int
+    """The `seq` of its newest event."""
+    workspace: str
+    """The absolute path of its working directory."""
+    run_id: RunId | None
+    """The newest run."""
+    run_state: RunState
+    outcome: Outcome | None
+    reason: str | None
+    """Why the newest run ended or waits, as a stable code."""
+    result: str | None
+    """The newest run's last word to a person, cut to 64 KiB of text."""
+    model: str | None
+    """The model really used last; before the first answer, the one that was asked for."""
+    steps: int
+    """Steps of the newest run."""
+    usage: Usage
+    """Of all runs."""
+    spent_microdollars: int
+    """By all runs."""
+    wake_at: datetime | None
+    """When a waiting run goes on by itself."""

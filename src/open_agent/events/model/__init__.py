@@ -1,0 +1,1 @@
+"""The events, a file per noun; `union.py` is the closed list."""

@@ -1,0 +1,93 @@
+"""Calls of the model: asked, then answered or failed. At least once each; every one counts."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from open_agent.core.ids import CallId
+from open_agent.core.run import Usage
+from open_agent.events.model.base import BlobRef, EventBase
+
+CostSource = Literal["reported", "priced", "reserved", "free"]
+"""Who says what a call cost: the provider, our price list, the reservation of a call whose
+answer was lost, or nobody because the endpoint charges nothing."""
+
+Purpose = Literal["step", "compaction"]
+
+
+class RequestedCall(BaseModel):
+    """A tool call as the model asked for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    call_id: CallId
+    """Unique within the mission; the provider's own id where that is usable."""
+    name: str
+    arguments: str
+    """JSON text as the model wrote it, or a stand-in where it was too large or not JSON."""
+    arguments_blob: BlobRef | None = None
+    """The whole arguments when they were too large for the event."""
+    problem: str | None = None
+    """Why the call cannot be made as written; the tool is then not run."""
+
+
+class ModelAsked(EventBase):
+    """A request is about to be sent, and its worst case is reserved on the budget."""
+
+    type: Literal["model.asked"] = "model.asked"
+    step: int
+    attempt: int
+    """1 for the first try of this step."""
+    purpose: Purpose = "step"
+    model: str
+    max_tokens: int
+    request_bytes: int
+    reserved_microdollars: int
+    decided_on: int
+    """The `seq` of the newest event that the decision knew."""
+
+
+class ModelAnswered(EventBase):
+    """The model's reply is complete."""
+
+    type: Literal["model.answered"] = "model.answered"
+    step: int
+    purpose: Purpose = "step"
+    model: str
+    """The model that really answered, as the provider names it."""
+    provider: str | None = None
+    text: str
+    reasoning: str = ""
+    tool_calls: list[RequestedCall] = []
+    finish_reason: str
+    usage: Usage
+    cost_microdollars: int
+    cost_source: CostSource
+    provider_message: dict[str, Any] | None = None
+    """What the provider wants replayed beside the neutral fields, opaque to everyone else."""
+    first_token_ms: int | None = None
+    duration_ms: int
+
+
+class ModelFailed(EventBase):
+    """The request ended without a usable reply."""
+
+    type: Literal["model.failed"] = "model.failed"
+    step: int
+    purpose: Purpose = "step"
+    model: str
+    code: str
+    """A stable code, such as `provider.rate_limited` or `provider.silent`."""
+    message: str
+    status: int | None = None
+    """The HTTP status, when there was one."""
+    is_retryable: bool
+    retry_at: datetime | None = None
+    """Not before this time, when the failure may pass."""
+    partial_text: str = ""
+    """What had been streamed when it ended."""
+    usage: Usage = Usage()
+    cost_microdollars: int
+    cost_source: CostSource
+    duration_ms: int

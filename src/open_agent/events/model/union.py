@@ -1,0 +1,68 @@
+"""The closed list of everything that can happen to a mission."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from open_agent.events.model.cancel import CancelRequested
+from open_agent.events.model.history import HistoryCompacted
+from open_agent.events.model.message import MessageReceived
+from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelFailed
+from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
+from open_agent.events.model.tool import ToolCalled, ToolReturned
+
+Event = Annotated[
+    MissionCreated
+    | MessageReceived
+    | CancelRequested
+    | RunStarted
+    | RunRecovered
+    | RunWaiting
+    | RunFinished
+    | ModelAsked
+    | ModelAnswered
+    | ModelFailed
+    | ToolCalled
+    | ToolReturned
+    | NoticeGiven
+    | HistoryCompacted,
+    Field(discriminator="type"),
+]
+
+ExternalEvent = MessageReceived | CancelRequested
+"""What may be appended without holding the mission's lease."""
+
+DecidedEvent = ModelAsked | RunWaiting | RunFinished
+"""What is refused when the log has moved since it was decided on."""
+
+
+class UnknownEvent(BaseModel):
+    """An event of a newer release: shown as it is, and never acted on."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+
+    def raw(self) -> dict[str, Any]:
+        """All its fields, as stored."""
+        return self.model_dump()
+
+
+EventType = Literal[
+    "mission.created",
+    "message.received",
+    "cancel.requested",
+    "run.started",
+    "run.recovered",
+    "run.waiting",
+    "run.finished",
+    "model.asked",
+    "model.answered",
+    "model.failed",
+    "tool.called",
+    "tool.returned",
+    "notice.given",
+    "history.compacted",
+]
