@@ -1,0 +1,1 @@
+"""Talking to language models: the client, the conversation as bytes, prices and context sizes."""
