@@ -5,14 +5,13 @@ which shape it reads; `upcast.py` turns old shapes into today's.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast, get_args
 
 import pydantic_core
 from pydantic import TypeAdapter
 
 from open_agent.core.errors import Invalid
 from open_agent.core.ids import MissionId, RunId
-from open_agent.events.model.base import EventBase
 from open_agent.events.model.union import Event, EventType, UnknownEvent
 from open_agent.events.record import Record
 from open_agent.events.upcast import FORMAT, upcast
@@ -21,10 +20,10 @@ MAX_EVENT_BYTES = 256 * 1024
 """Larger content belongs in a blob."""
 
 _event_adapter: TypeAdapter[Event] = TypeAdapter(Event)
-_known_types = frozenset(EventType.__args__)  # type: ignore[attr-defined]
+_known_types = frozenset(get_args(EventType))
 
 
-def encode_event(event: EventBase) -> bytes:
+def encode_event(event: Event) -> bytes:
     """An event as compact JSON. Lone surrogates become U+FFFD: they have no UTF-8.
 
     Raises:
@@ -37,7 +36,7 @@ def encode_event(event: EventBase) -> bytes:
     if len(body) > MAX_EVENT_BYTES:
         raise Invalid(
             "event.too_large",
-            f"A {event.type} event of {len(body):,} bytes is over the limit of"  # type: ignore[attr-defined]
+            f"A {event.type} event of {len(body):,} bytes is over the limit of"
             f" {MAX_EVENT_BYTES:,}. Put large content into a file and name it instead.",
         )
     return body
@@ -97,8 +96,9 @@ def _without_surrogates(value: Any) -> Any:
         case str():
             return value.encode("utf-8", "replace").decode()
         case dict():
-            return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+            fields = cast("dict[str, Any]", value)
+            return {_without_surrogates(k): _without_surrogates(v) for k, v in fields.items()}
         case list():
-            return [_without_surrogates(item) for item in value]
+            return [_without_surrogates(item) for item in cast("list[Any]", value)]
         case _:
             return value

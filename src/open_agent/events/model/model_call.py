@@ -9,9 +9,10 @@ from open_agent.core.ids import CallId
 from open_agent.core.run import Usage
 from open_agent.events.model.base import BlobRef, EventBase
 
-CostSource = Literal["reported", "priced", "reserved", "free"]
-"""Who says what a call cost: the provider, our price list, the reservation of a call whose
-answer was lost, or nobody because the endpoint charges nothing."""
+CostSource = Literal["reported", "priced", "reserved", "free", "unknown"]
+"""Who says what a call cost: the provider; our price list; the reservation, for a call whose
+answer was lost; nobody, because the endpoint charges nothing or refused the call; or nobody,
+because neither the provider nor the price list knows."""
 
 Purpose = Literal["step", "compaction"]
 

@@ -1,0 +1,153 @@
+"""Asking the model: the intent and its worst case first, then the call, then what came of it."""
+
+from datetime import timedelta
+
+from open_agent.agent.answers import to_requested_calls
+from open_agent.agent.context import RunContext
+from open_agent.agent.moves import AskModel
+from open_agent.core.run import Usage
+from open_agent.events.delta import DeltaSource
+from open_agent.events.model.model_call import (
+    CostSource,
+    ModelAnswered,
+    ModelAsked,
+    ModelFailed,
+    Purpose,
+)
+from open_agent.models.reply import ModelError, ModelReply, ModelRequest
+
+TEXT_CHARACTERS = 100_000
+"""What an event keeps of one reply's text, and of its reasoning together with what is opaque."""
+REASONING_CHARACTERS = 20_000
+OPAQUE_BYTES = 64 * 1024
+RETRY_SECONDS = (1.0, 4.0, 15.0, 30.0)
+"""Between the tries of one step, when the provider does not say."""
+LONGEST_RETRY_SECONDS = 3600.0
+
+
+async def ask_model(ctx: RunContext, move: AskModel) -> None:
+    """Make one try of the next step and append what came of it."""
+    request = ctx.conversation.encode_request(move.model, move.max_tokens)
+    asked = ModelAsked(
+        step=move.step,
+        attempt=move.attempt,
+        model=move.model,
+        max_tokens=move.max_tokens,
+        request_bytes=len(request.body),
+        reserved_microdollars=move.reserve,
+        decided_on=ctx.state.seq,
+    )
+    if not await ctx.append(asked):
+        return
+    event = await converse(ctx, asked, request)
+    if isinstance(event, ModelReply):
+        calls = await to_requested_calls(ctx, event.tool_calls)
+        answered = to_answered(ctx, asked, event)
+        await ctx.append(answered.model_copy(update={"tool_calls": calls}))
+    else:
+        await ctx.append(event)
+
+
+async def converse(
+    ctx: RunContext, asked: ModelAsked, request: ModelRequest
+) -> ModelReply | ModelFailed:
+    """Make a call whose intent is on the log, streaming its text to whoever watches."""
+    assert ctx.state.run is not None
+    started = ctx.shared.clock.monotonic()
+    stream = ctx.shared.deltas.open(DeltaSource(ctx.mission_id, ctx.state.run.run_id, asked.step))
+    on_delta = stream.write if asked.purpose == "step" else None
+    failure: ModelFailed | None = None
+    with ctx.interruptible():
+        try:
+            return await ctx.shared.models.client(asked.model).complete(request, on_delta)
+        except ModelError as error:
+            failure = _to_failed(ctx, asked, error)
+        finally:
+            stream.close()
+    if failure is not None:
+        return failure
+    elapsed = int((ctx.shared.clock.monotonic() - started) * 1000)
+    return lost(ctx, asked, "cancelled", "The call was ended by a cancel.", elapsed)
+
+
+def lost(
+    ctx: RunContext, asked: ModelAsked, code: str, message: str, duration_ms: int = 0
+) -> ModelFailed:
+    """What is recorded of a call whose answer nobody has: it counts what was reserved for it."""
+    is_free = ctx.shared.models.is_free(asked.model)
+    return ModelFailed(
+        step=asked.step,
+        purpose=asked.purpose,
+        model=asked.model,
+        code=code,
+        message=message,
+        is_retryable=True,
+        cost_microdollars=0 if is_free else asked.reserved_microdollars,
+        cost_source="free" if is_free else "reserved",
+        duration_ms=duration_ms,
+    )
+
+
+def to_answered(ctx: RunContext, asked: ModelAsked, reply: ModelReply) -> ModelAnswered:
+    """A reply as an event, its tool calls left out."""
+    cost, source = _cost(ctx, asked, reply.cost_microdollars, reply.usage)
+    opaque = reply.provider_message
+    if opaque is not None and len(repr(opaque)) > OPAQUE_BYTES:
+        opaque = None
+    return ModelAnswered(
+        step=asked.step,
+        purpose=asked.purpose,
+        model=reply.model or asked.model,
+        provider=reply.provider,
+        text=reply.text[:TEXT_CHARACTERS],
+        reasoning=reply.reasoning[:REASONING_CHARACTERS],
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
+        cost_microdollars=cost,
+        cost_source=source,
+        provider_message=opaque,
+        first_token_ms=reply.first_token_ms,
+        duration_ms=reply.duration_ms,
+    )
+
+
+def _to_failed(ctx: RunContext, asked: ModelAsked, error: ModelError) -> ModelFailed:
+    run = ctx.run
+    cost, source = 0, "free"
+    if error.was_sent:
+        cost, source = _cost(ctx, asked, error.cost_microdollars, error.usage)
+    purpose: Purpose = asked.purpose
+    wait = error.retry_after
+    if wait is None:
+        wait = RETRY_SECONDS[min(run.failures, len(RETRY_SECONDS) - 1)]
+    return ModelFailed(
+        step=asked.step,
+        purpose=purpose,
+        model=asked.model,
+        code=error.code,
+        message=error.message,
+        status=error.status,
+        is_retryable=error.is_retryable,
+        retry_at=ctx.now + timedelta(seconds=min(wait, LONGEST_RETRY_SECONDS))
+        if error.is_retryable
+        else None,
+        partial_text=error.partial_text[:TEXT_CHARACTERS],
+        usage=error.usage or Usage(),
+        cost_microdollars=cost,
+        cost_source=source,
+        duration_ms=error.duration_ms,
+    )
+
+
+def _cost(
+    ctx: RunContext, asked: ModelAsked, reported: int | None, usage: Usage | None
+) -> tuple[int, CostSource]:
+    """By the provider's word, else by price and tokens, else the whole reservation."""
+    if reported is not None:
+        return reported, "reported"
+    if ctx.shared.models.is_free(asked.model):
+        return 0, "free"
+    if usage is None or usage == Usage():
+        return asked.reserved_microdollars, "reserved"
+    priced = ctx.shared.models.cost(asked.model, usage)
+    return (priced, "priced") if priced is not None else (0, "unknown")

@@ -1,0 +1,1 @@
+"""Who carries out a run: our own loop, or another agent server. All of them speak events."""

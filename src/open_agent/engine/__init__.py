@@ -1,0 +1,1 @@
+"""Who works on which mission, where, and how many at once."""

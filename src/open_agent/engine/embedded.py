@@ -1,0 +1,155 @@
+"""The engine inside the server's own process: an asyncio scheduler over the store.
+
+What is to be done is asked of the store every time, so nothing is lost with a wake-up. A mission
+that is to be cancelled is taken up at once, beyond the limits: stopping must not wait in line.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from open_agent.core.clock import Clock
+from open_agent.core.ids import MissionId, UserId
+from open_agent.engine.worker import Worker
+from open_agent.events.log import EncodedRecord
+from open_agent.store.leases import Claim, Leases
+
+SWEEP_SECONDS = 10.0
+STOP_SECONDS = 5.0
+"""What work gets to end by itself after it was cancelled."""
+
+log = structlog.get_logger(__name__)
+
+
+class EmbeddedEngine:
+    """Gives missions with work to asyncio tasks of this process.
+
+    Args:
+        leases: Which missions have work, and who holds them.
+        worker: Carries a mission on.
+        clock: For the time at which waiting missions go on.
+        holder: This process, as leases name it.
+        per_owner: Missions of one owner at once.
+        at_once: Missions at once in this process.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        worker: Worker,
+        clock: Clock,
+        *,
+        holder: str,
+        per_owner: int,
+        at_once: int,
+    ) -> None:
+        self._leases = leases
+        self._worker = worker
+        self._clock = clock
+        self._holder = holder
+        self._per_owner = per_owner
+        self._at_once = at_once
+        self._tasks: dict[MissionId, asyncio.Task[None]] = {}
+        self._urgent: set[MissionId] = set()
+        self._changed = asyncio.Event()
+        self._scheduler: asyncio.Task[None] | None = None
+        self._is_draining = False
+
+    @property
+    def active(self) -> int:
+        """Missions being worked on now."""
+        return len(self._tasks)
+
+    async def start(self) -> None:
+        """Begin to work, with whatever was left unfinished."""
+        self._scheduler = asyncio.create_task(self._schedule(), name="engine")
+
+    def wake(self, mission_id: MissionId) -> None:
+        """Look for work soon."""
+        del mission_id
+        self._changed.set()
+
+    def committed(self, owner: UserId, records: Sequence[EncodedRecord]) -> None:
+        """Hear of records just committed; a `CommitListener`."""
+        del owner
+        for record in records:
+            if record.type == "cancel.requested":
+                self._hear(record, is_urgent=True)
+            elif record.type == "message.received":
+                self._hear(record, is_urgent=False)
+
+    def _hear(self, record: EncodedRecord, *, is_urgent: bool) -> None:
+        ctx = self._worker.contexts.get(record.mission_id)
+        if ctx is not None:
+            ctx.hear(record)
+        elif is_urgent:
+            self._urgent.add(record.mission_id)
+        self._changed.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Begin no move, let those in hand finish for so long, then end them."""
+        self._is_draining = True
+        if self._scheduler is not None:
+            self._scheduler.cancel()
+            await asyncio.gather(self._scheduler, return_exceptions=True)
+        for ctx in self._worker.contexts.values():
+            ctx.is_draining = True
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, slow = await asyncio.wait(tasks, timeout=seconds)
+            for task in slow:
+                task.cancel()
+            if slow:
+                await asyncio.wait(slow, timeout=STOP_SECONDS)
+
+    async def _schedule(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                await self._fill()
+                timeout = await self._until_next()
+            except Exception:  # boundary: a failing store must not end the engine
+                log.exception("engine.failed")
+                timeout = 1.0
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _fill(self) -> None:
+        while self._urgent:
+            mission_id = self._urgent.pop()
+            if mission_id not in self._tasks:
+                claim = await self._leases.claim(mission_id, holder=self._holder)
+                if claim is not None:
+                    self._give(claim)
+        free = self._at_once - len(self._tasks)
+        if free <= 0:
+            return
+        for claim in await self._leases.claim_next(
+            holder=self._holder, per_owner_limit=self._per_owner, limit=free
+        ):
+            self._give(claim)
+
+    async def _until_next(self) -> float:
+        wake_at = await self._leases.next_wake()
+        if wake_at is None:
+            return SWEEP_SECONDS
+        return min(SWEEP_SECONDS, max(0.0, (wake_at - self._clock.now()).total_seconds()))
+
+    def _give(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._work(claim), name=f"mission {claim.mission_id}")
+        self._tasks[claim.mission_id] = task
+
+    async def _work(self, claim: Claim) -> None:
+        try:
+            await self._worker.work(claim.mission_id, claim.epoch)
+        except Exception:  # boundary: one mission's failure is not the server's
+            log.exception("mission.crashed", mission_id=claim.mission_id)
+            await asyncio.sleep(1.0)
+        finally:
+            await self._leases.release(claim.mission_id, claim.epoch)
+            del self._tasks[claim.mission_id]
+            self._changed.set()

@@ -1,0 +1,101 @@
+"""Working on one mission under one lease, from taking it up to giving it back."""
+
+import structlog
+
+from open_agent.agent.context import Collaborators, RunContext
+from open_agent.agent.loop import Parked, finish
+from open_agent.agent.moves import Stop
+from open_agent.agent.start import RunDefaults, choose_messages, start_run
+from open_agent.agent.view import load_view
+from open_agent.backends.base import Backend
+from open_agent.core.errors import Unavailable
+from open_agent.core.ids import MissionId, RunId
+from open_agent.core.run import Outcome
+from open_agent.events.fold import MissionState
+from open_agent.events.log import LeaseLost
+from open_agent.models.encoding import Conversation
+from open_agent.workspaces.base import Workspace, Workspaces
+
+GAVE_UP = (
+    "The server failed inside while it worked on this; its log says how. Everything up to here is "
+    "kept. Send a message to go on."
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Carries missions on; knows those it is working on."""
+
+    def __init__(
+        self,
+        shared: Collaborators,
+        workspaces: Workspaces,
+        backends: dict[str, Backend],
+        defaults: RunDefaults,
+    ) -> None:
+        self._shared = shared
+        self._workspaces = workspaces
+        self._backends = backends
+        self._defaults = defaults
+        self.contexts: dict[MissionId, RunContext] = {}
+        """The missions in hand."""
+
+    async def work(self, mission_id: MissionId, epoch: int) -> None:
+        """Carry the mission on until it has nothing to do, waits, or is somebody else's."""
+        ctx = await self._take_up(mission_id, epoch)
+        if ctx.state.unknown_type is not None:
+            log.error("mission.too_new", mission_id=mission_id, type=ctx.state.unknown_type)
+            return
+        self.contexts[mission_id] = ctx
+        try:
+            await self._carry_on(ctx)
+        except LeaseLost:
+            log.warning("lease.lost", mission_id=mission_id, epoch=epoch)
+        except Unavailable:
+            raise
+        except Exception:  # boundary: a run that cannot go on ends, and says so
+            log.exception("run.crashed", mission_id=mission_id)
+            await self._give_up(ctx)
+        finally:
+            del self.contexts[mission_id]
+
+    async def _take_up(self, mission_id: MissionId, epoch: int) -> RunContext:
+        empty = Conversation(self._shared.tools.schemas())
+        state, conversation = await load_view(self._shared.log, mission_id, empty)
+        workspace: Workspace = await self._workspaces.open(state.workspace)
+        return RunContext(
+            mission_id=mission_id,
+            epoch=epoch,
+            shared=self._shared,
+            workspace=workspace,
+            state=state,
+            conversation=conversation,
+        )
+
+    async def _carry_on(self, ctx: RunContext) -> None:
+        if ctx.state.run is not None:
+            await self._backend(ctx.state).recover(ctx)
+        while not ctx.is_draining:
+            if ctx.state.run is None:
+                if not choose_messages(ctx.state):
+                    return
+                await start_run(ctx, self._defaults)
+            run_id = ctx.run.run_id
+            result: Outcome | Parked = await self._backend(ctx.state).carry_on(ctx)
+            if isinstance(result, Parked):
+                return
+            await self._end_processes(ctx, run_id)
+
+    async def _give_up(self, ctx: RunContext) -> None:
+        stop = Stop(Outcome.FAILED, "internal_error", GAVE_UP)
+        while ctx.state.run is not None and not await finish(ctx, stop):
+            pass
+
+    async def _end_processes(self, ctx: RunContext, run_id: RunId) -> None:
+        """What the run left running ends with it, unless a call said to keep it."""
+        await ctx.workspace.processes.end_run(run_id)
+
+    def _backend(self, state: MissionState) -> Backend:
+        assert state.run is not None
+        return self._backends[state.run.backend]

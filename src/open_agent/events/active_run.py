@@ -1,0 +1,231 @@
+"""An active run, folded from its records: what is open, what was used, what went wrong.
+
+Part of `fold.py`, which holds the mission around it.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from open_agent.core.ids import CallId, RunId
+from open_agent.core.run import Limits, Usage
+from open_agent.events.model.history import HistoryCompacted
+from open_agent.events.model.model_call import (
+    ModelAnswered,
+    ModelAsked,
+    ModelFailed,
+    RequestedCall,
+)
+from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.run import Instructions, RunWaiting
+from open_agent.events.model.tool import ToolCalled, ToolReturned
+from open_agent.events.record import Record
+
+SIGNATURES_KEPT = 15
+"""Enough to see a cycle of three steps five times."""
+
+
+class OpenCall(BaseModel):
+    """A requested tool call and how far it has come."""
+
+    call: RequestedCall
+    stage: Literal["requested", "called", "returned"] = "requested"
+    effect: str | None = None
+    """Known once it was called."""
+
+
+class ActiveRun(BaseModel):
+    """A run that has started and not finished."""
+
+    run_id: RunId
+    root_run_id: RunId
+    started_at: datetime
+    backend: str
+    model: str
+    """The model that was asked for."""
+    fallback_model: str | None
+    limits: Limits
+    instructions: list[Instructions] = Field(default_factory=list[Instructions])
+
+    step: int = 0
+    """The number of the newest step; 0 before the first."""
+    steps_answered: int = 0
+    usage: Usage = Usage()
+    spent_microdollars: int = 0
+    reserved_microdollars: int = 0
+
+    asked: ModelAsked | None = None
+    """The model call in flight."""
+    failures: int = 0
+    """Failed tries of the present step, in a row, on the present model."""
+    failure: ModelFailed | None = None
+    """The newest failed try, until a try succeeds."""
+    fallback_since_step: int | None = None
+    """The step at which the fallback model took over."""
+    parks: int = 0
+    """How often the present step was parked because the provider could not be used."""
+    compaction_failures: int = 0
+    compactions_at_step: int = 0
+    """Compactions since the newest answered step."""
+
+    calls: list[OpenCall] = Field(default_factory=list[OpenCall])
+    """Of the newest answer, in its order; empty when it asked for none."""
+    answer_text: str = ""
+    """Of the newest answer, when it asked for no calls."""
+    finish_reason: str | None = None
+    """Of the newest answer; none while a model call is due."""
+
+    tokens_last: int = 0
+    """Input tokens of the newest answered request."""
+    bytes_last: int = 0
+    """Bytes of that request."""
+
+    signatures: list[str] = Field(default_factory=list[str])
+    """Digests of the newest steps' calls and answers, oldest first."""
+    empty_replies: int = 0
+    cut_replies: int = 0
+    tool_failures: dict[str, int] = Field(default_factory=dict[str, int])
+    """Failures in a row, by tool."""
+    notices: dict[str, int] = Field(default_factory=dict[str, int])
+    """Times each kind of notice was given, and not undone by progress."""
+
+    waiting: RunWaiting | None = None
+    is_cancelled: bool = False
+    is_interrupted: bool = False
+
+    @property
+    def unanswered(self) -> list[OpenCall]:
+        """Calls of the newest answer that have no result yet, in order."""
+        return [call for call in self.calls if call.stage != "returned"]
+
+    @property
+    def budget_left(self) -> int | None:
+        """Micro-dollars not yet spent or reserved; none when there is no budget."""
+        if self.limits.budget_microdollars == 0:
+            return None
+        return (
+            self.limits.budget_microdollars - self.spent_microdollars - self.reserved_microdollars
+        )
+
+    def advance(self, record: Record) -> None:
+        """Fold a record of the run's own work."""
+        event = record.event
+        self.waiting = event if isinstance(event, RunWaiting) else None
+        match event:
+            case ModelAsked():
+                self._ask(event)
+            case ModelAnswered():
+                self._answer(event)
+            case ModelFailed():
+                self._fail(event)
+            case ToolCalled():
+                self._mark(event.call_id, "called", event.effect)
+            case ToolReturned():
+                self._return(event)
+            case RunWaiting(reason="provider.unreachable"):
+                self.parks += 1
+                self.failures = 0
+            case NoticeGiven():
+                self.notices[event.kind] = self.notices.get(event.kind, 0) + 1
+                self.finish_reason = None
+            case HistoryCompacted():
+                self._compact()
+            case _:
+                pass
+
+    def _ask(self, event: ModelAsked) -> None:
+        self.asked = event
+        self.reserved_microdollars += event.reserved_microdollars
+        if event.purpose == "compaction":
+            return
+        if self.fallback_since_step is None and event.model == self.fallback_model != self.model:
+            self.fallback_since_step, self.failures = event.step, 0
+        self.step = event.step
+        self.finish_reason = None
+
+    def _settle(self, cost: int, usage: Usage) -> ModelAsked | None:
+        asked, self.asked = self.asked, None
+        if asked is not None:
+            self.reserved_microdollars -= asked.reserved_microdollars
+        self.spent_microdollars += cost
+        self.usage = self.usage + usage
+        return asked
+
+    def _answer(self, event: ModelAnswered) -> None:
+        asked = self._settle(event.cost_microdollars, event.usage)
+        if event.purpose == "compaction":
+            return
+        self.steps_answered += 1
+        self.failure, self.failures, self.parks, self.compactions_at_step = None, 0, 0, 0
+        self.calls = [OpenCall(call=call) for call in event.tool_calls]
+        self.answer_text, self.finish_reason = event.text, event.finish_reason
+        if asked is not None:
+            self.bytes_last, self.tokens_last = asked.request_bytes, event.usage.input_tokens
+        if event.tool_calls or event.text.strip():
+            self.empty_replies = 0
+            self.notices.pop("empty_reply", None)
+        else:
+            self.empty_replies += 1
+        self.cut_replies = self.cut_replies + 1 if event.finish_reason == "length" else 0
+        if event.tool_calls:
+            written = (f"{call.name}\0{call.arguments}" for call in event.tool_calls)
+            self.signatures = [*self.signatures, _digest(*written)][-SIGNATURES_KEPT:]
+
+    def _fail(self, event: ModelFailed) -> None:
+        self._settle(event.cost_microdollars, event.usage)
+        if event.purpose == "compaction":
+            self.compaction_failures += 1
+        else:
+            self.failure = event
+            self.failures += 1
+
+    def _mark(
+        self, call_id: CallId, stage: Literal["called", "returned"], effect: str | None
+    ) -> None:
+        for call in self.calls:
+            if call.call.call_id == call_id:
+                call.stage, call.effect = stage, effect or call.effect
+
+    def _return(self, event: ToolReturned) -> None:
+        self._mark(event.call_id, "returned", None)
+        if event.outcome == "failed":
+            self.tool_failures[event.name] = self.tool_failures.get(event.name, 0) + 1
+        elif event.outcome == "ok":
+            self.tool_failures.pop(event.name, None)
+        if not self.tool_failures:
+            self.notices.pop("tool_failing", None)
+        if self.signatures:
+            self.signatures[-1] = _digest(self.signatures[-1], event.outcome, event.content)
+        if not self.unanswered and count_repeats(self.signatures) < 2:
+            self.notices.pop("repeating", None)
+
+    def _compact(self) -> None:
+        self.compactions_at_step += 1
+        self.compaction_failures = 0
+        self.bytes_last = self.tokens_last = 0
+        if self.failure is not None and self.failure.code == "provider.context_too_long":
+            self.failure = None
+
+
+def count_repeats(signatures: list[str]) -> int:
+    """How often the newest cycle of one, two or three steps has been seen in a row."""
+    best = 0
+    for period in (1, 2, 3):
+        block = signatures[-period:]
+        count = 0
+        while len(block) == period and signatures[-period * (count + 1) :][:period] == block:
+            count += 1
+            if period * (count + 1) > len(signatures):
+                break
+        best = max(best, count)
+    return best
+
+
+def _digest(*parts: str) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part.encode("utf-8", "replace"))
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Use cases: check the actor, change what is remembered, tell the engine."""

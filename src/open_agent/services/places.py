@@ -1,0 +1,74 @@
+"""What a new mission may be given: a model that can be called, a directory to work in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from open_agent.core.errors import Invalid
+from open_agent.core.ids import MissionId
+
+LONGEST_MODEL_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where missions work and on what.
+
+    Attributes:
+        working_dir: Workspaces that we make lie below it, in `workspaces/`.
+        host_id: Names the `DATA_DIR` that workspaces lie beside.
+        data_dir: Never a workspace, nor inside one that we make.
+        why_unusable: Says why a model cannot be called here, or nothing when it can.
+    """
+
+    working_dir: Path
+    host_id: str
+    data_dir: Path
+    why_unusable: Callable[[str | None], str | None]
+
+    def checked_model(self, model: str | None) -> str | None:
+        """The model's name without surrounding space; none when the default is meant.
+
+        Raises:
+            Invalid: No such model can be called here (`model.unusable`).
+        """
+        name = (model or "").strip() or None
+        if name is not None and (len(name) > LONGEST_MODEL_NAME or not name.isprintable()):
+            raise Invalid(
+                "model.invalid", "The model's name is not one. Use a name as its list has it."
+            )
+        reason = self.why_unusable(name)
+        if reason is not None:
+            raise Invalid("model.unusable", reason, {"model": name})
+        return name
+
+    async def workspace(self, mission_id: MissionId, named: str | None) -> Path:
+        """The directory a task works in: the one named, or one of its own, made when work begins.
+
+        Raises:
+            Invalid: The one named is not an absolute path of a directory that can be used.
+        """
+        if named is None or not named.strip():
+            return self.working_dir / "workspaces" / f"task-{mission_id}"
+        return await anyio.to_thread.run_sync(_named_directory, named.strip())
+
+
+def _named_directory(named: str) -> Path:
+    path = Path(named).expanduser()
+    if "\0" in named or not path.is_absolute():
+        raise Invalid(
+            "working_dir.not_absolute",
+            f"working_dir must be an absolute path; {named!r} is not.",
+            {"working_dir": named},
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        return path.resolve(strict=True)
+    except OSError as error:
+        raise Invalid(
+            "working_dir.unusable",
+            f"working_dir {named!r} cannot be used: {error.strerror or error}.",
+            {"working_dir": named},
+        ) from error

@@ -1,0 +1,157 @@
+"""Tasks: one instruction, one run, on the same log and engine as everything else."""
+
+import hashlib
+from dataclasses import dataclass
+
+import anyio
+import pydantic_core
+
+from open_agent.core.actor import Actor
+from open_agent.core.errors import Conflict, Invalid
+from open_agent.core.ids import MessageId, MissionId, new_uuid
+from open_agent.core.mission import Mission, MissionKind
+from open_agent.core.money import from_cents
+from open_agent.core.run import RunState
+from open_agent.engine.base import Engine
+from open_agent.engine.feed import Feed
+from open_agent.events.log import EventLog
+from open_agent.events.model.cancel import CancelRequested
+from open_agent.events.model.message import MessageReceived, RunOptions
+from open_agent.events.model.mission import MissionCreated
+from open_agent.services.places import Places
+from open_agent.store.missions import Missions
+
+LONGEST_TASK_BYTES = 128 * 1024
+TITLE_CHARACTERS = 100
+STOP_SECONDS = 10.0
+"""How long a stop waits for the run's end before it answers anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """What is asked for."""
+
+    instruction: str
+    model: str | None = None
+    working_dir: str | None = None
+    budget_cents: int | None = None
+
+
+class Tasks:
+    """Submit, look at and stop tasks."""
+
+    def __init__(
+        self, log: EventLog, missions: Missions, engine: Engine, feed: Feed, places: Places
+    ) -> None:
+        self._log = log
+        self._missions = missions
+        self._engine = engine
+        self._feed = feed
+        self._places = places
+
+    async def submit(
+        self, actor: Actor, request: TaskRequest, *, key: str | None = None
+    ) -> Mission:
+        """Accept a task; it is durable when this returns, and carried out from then on.
+
+        Args:
+            actor: Whose task it is.
+            request: What is asked for.
+            key: Made by the client; the same key again returns the task of the first time.
+
+        Raises:
+            Invalid: The instruction is empty or too long, or the directory or model unusable.
+            Conflict: The key was used for another request.
+        """
+        instruction = _checked(request.instruction)
+        model = self._places.checked_model(request.model)
+        mission_id = MissionId(new_uuid())
+        workspace = await self._places.workspace(mission_id, request.working_dir)
+        opened = await self._log.open_mission(
+            mission_id,
+            MissionCreated(
+                owner_id=actor.user_id,
+                kind=MissionKind.TASK,
+                title=_title(instruction),
+                workspace=str(workspace),
+                is_workspace_ours=request.working_dir is None,
+                host_id=self._places.host_id,
+            ),
+            MessageReceived(
+                message_id=MessageId(new_uuid()),
+                sender=actor.user_id,
+                content=instruction,
+                options=RunOptions(
+                    model=model,
+                    budget_microdollars=None
+                    if request.budget_cents is None
+                    else from_cents(request.budget_cents),
+                ),
+            ),
+            key=key,
+            digest=_digest(request),
+        )
+        self._engine.wake(opened.mission.id)
+        return opened.mission
+
+    async def get(self, actor: Actor, task_id: MissionId) -> Mission:
+        """A task of the actor's.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's.
+        """
+        return await self._missions.get(task_id, owner=actor.user_id)
+
+    async def stop(self, actor: Actor, task_id: MissionId) -> Mission:
+        """End a task that has not ended, with everything it started.
+
+        Returns when the run has ended, or after `STOP_SECONDS` in any case: the request is on
+        the log by then and cannot be lost.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's.
+            Conflict: It has ended already (`task.not_running`).
+        """
+        mission = await self.get(actor, task_id)
+        if mission.run_state in (RunState.FINISHED, RunState.IDLE):
+            raise Conflict(
+                "task.not_running",
+                f"Task {task_id} is not running (it has ended). There is nothing to stop.",
+                {"run_state": mission.run_state},
+            )
+        with self._feed.watch(task_id) as watch:
+            await self._log.append_external(
+                task_id,
+                CancelRequested(by=actor.user_id),
+                key=f"cancel:{new_uuid()}",
+                owner=actor.user_id,
+            )
+            with anyio.move_on_after(STOP_SECONDS):
+                while mission.run_state is not RunState.FINISHED:
+                    await watch.changed(0.5)
+                    mission = await self.get(actor, task_id)
+        return mission
+
+
+def _checked(instruction: str) -> str:
+    if not instruction.strip():
+        raise Invalid("task.empty", "The task is empty. Say in `task` what is to be done.")
+    size = len(instruction.encode("utf-8", "replace"))
+    if size > LONGEST_TASK_BYTES:
+        raise Invalid(
+            "task.too_long",
+            f"The task has {size:,} bytes; the limit is {LONGEST_TASK_BYTES:,}. "
+            "Put long material into a file and name the file in the task.",
+            {"bytes": size, "limit": LONGEST_TASK_BYTES},
+        )
+    return instruction
+
+
+def _title(instruction: str) -> str:
+    line = instruction.strip().splitlines()[0].strip()
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1] + "…"
+
+
+def _digest(request: TaskRequest) -> str:
+    fields = [request.instruction, request.model, request.working_dir, request.budget_cents]
+    return hashlib.sha256(pydantic_core.to_json(fields)).hexdigest()
