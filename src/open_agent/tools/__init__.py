@@ -1,0 +1,1 @@
+"""What the model may do: typed functions whose docstrings are their prompts."""
