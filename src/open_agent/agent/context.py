@@ -4,7 +4,7 @@ The view is the fold of the log, kept up to date by every append, ours or anyone
 does not know that the log is durable, who watches it, or what else the server does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -150,7 +150,7 @@ class RunContext:
             self.fold(await self.shared.log.read(self.mission_id, after=self.state.seq))
 
     @contextmanager
-    def interruptible(self) -> Iterator[anyio.CancelScope]:
+    def interruptible(self) -> Generator[anyio.CancelScope]:
         """Work that a cancel or an interrupting message ends at once."""
         with anyio.CancelScope() as scope:
             self._scope = scope

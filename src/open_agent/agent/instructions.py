@@ -4,6 +4,8 @@ They are what a person left for agents to follow in that folder. They change no 
 limit and no endpoint, and are kept out of the part of the history that is compacted.
 """
 
+import io
+
 from open_agent.events.model.run import Instructions
 from open_agent.workspaces.base import Workspace
 
@@ -15,11 +17,16 @@ async def read_instructions(workspace: Workspace) -> list[Instructions]:
     """The instruction files of the working directory that are there and readable."""
     found: list[Instructions] = []
     for name in FILE_NAMES:
-        data = await workspace.read_head(name, LARGEST_BYTES + 1)
-        if data is None:
+        try:
+            data = await workspace.read_with(workspace.resolve(name), _head)
+        except OSError:
             continue
-        content = data[:LARGEST_BYTES].decode("utf-8", "replace")
+        content = data[:LARGEST_BYTES].decode("utf-8", "replace").replace("\0", "")
         if len(data) > LARGEST_BYTES:
             content += f"\n[cut: only the first {LARGEST_BYTES:,} bytes are shown]"
         found.append(Instructions(path=name, content=content))
     return found
+
+
+def _head(file: io.FileIO) -> bytes:
+    return file.read(LARGEST_BYTES + 1)

@@ -13,9 +13,11 @@ from open_agent.core.clock import Clock
 from open_agent.core.ids import MissionId, UserId
 from open_agent.engine.worker import Worker
 from open_agent.events.log import EncodedRecord
-from open_agent.store.leases import Claim, Leases
+from open_agent.store.leases import Leases
 
 SWEEP_SECONDS = 10.0
+CRASH_PAUSE_SECONDS = 1.0
+"""Before a mission that could not be worked on is tried again."""
 STOP_SECONDS = 5.0
 """What work gets to end by itself after it was cancelled."""
 
@@ -122,16 +124,16 @@ class EmbeddedEngine:
         while self._urgent:
             mission_id = self._urgent.pop()
             if mission_id not in self._tasks:
-                claim = await self._leases.claim(mission_id, holder=self._holder)
-                if claim is not None:
-                    self._give(claim)
+                epoch = await self._leases.claim(mission_id, self._holder)
+                if epoch is not None:
+                    self._give(mission_id, epoch)
         free = self._at_once - len(self._tasks)
         if free <= 0:
             return
-        for claim in await self._leases.claim_next(
-            holder=self._holder, per_owner_limit=self._per_owner, limit=free
+        for claimed in await self._leases.claim_next(
+            self._holder, per_owner_limit=self._per_owner, limit=free
         ):
-            self._give(claim)
+            self._give(claimed.mission_id, claimed.epoch)
 
     async def _until_next(self) -> float:
         wake_at = await self._leases.next_wake()
@@ -139,17 +141,17 @@ class EmbeddedEngine:
             return SWEEP_SECONDS
         return min(SWEEP_SECONDS, max(0.0, (wake_at - self._clock.now()).total_seconds()))
 
-    def _give(self, claim: Claim) -> None:
-        task = asyncio.create_task(self._work(claim), name=f"mission {claim.mission_id}")
-        self._tasks[claim.mission_id] = task
+    def _give(self, mission_id: MissionId, epoch: int) -> None:
+        task = asyncio.create_task(self._work(mission_id, epoch), name=f"mission {mission_id}")
+        self._tasks[mission_id] = task
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, mission_id: MissionId, epoch: int) -> None:
         try:
-            await self._worker.work(claim.mission_id, claim.epoch)
+            await self._worker.work(mission_id, epoch)
         except Exception:  # boundary: one mission's failure is not the server's
-            log.exception("mission.crashed", mission_id=claim.mission_id)
-            await asyncio.sleep(1.0)
+            log.exception("mission.crashed", mission_id=mission_id)
+            await asyncio.sleep(CRASH_PAUSE_SECONDS)
         finally:
-            await self._leases.release(claim.mission_id, claim.epoch)
-            del self._tasks[claim.mission_id]
+            del self._tasks[mission_id]
+            await self._leases.release(mission_id, epoch)
             self._changed.set()

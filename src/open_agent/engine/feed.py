@@ -8,7 +8,7 @@ who joins in mid-message gets all of it.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -59,7 +59,7 @@ class LiveText:
     source: DeltaSource
     mission: "_Watched"
     number: int
-    texts: dict[DeltaKind, Text] = field(default_factory=dict)
+    texts: dict[DeltaKind, Text] = field(default_factory=dict[DeltaKind, Text])
 
     def write(self, kind: DeltaKind, content: str) -> None:
         """Hand on one fragment."""
@@ -85,9 +85,11 @@ class _Watched:
         self.watchers: set[Watch] = set()
         self.live: list[LiveText] = []
         self.tail: deque[EncodedRecord] = deque(maxlen=TAIL_RECORDS)
+        self.commits = 0
 
     def keep(self, record: EncodedRecord) -> None:
         """Add to the tail, which never has a gap."""
+        self.commits += 1
         if self.tail and self.tail[-1].seq + 1 != record.seq:
             self.tail.clear()
         self.tail.append(record)
@@ -132,12 +134,18 @@ class Watch:
         self._changed.clear()
         return True
 
+    @property
+    def commits(self) -> int:
+        """Another number than before when records were committed meanwhile."""
+        return self._mission.commits
+
     def tail(self, after: int) -> Sequence[EncodedRecord] | None:
         """Records after `after`, if all of those committed since are still kept; else none."""
         tail = self._mission.tail
         if not tail or tail[0].seq > after + 1:
             return None
-        return [record for record in tail if record.seq > after]
+        # By place, not by search: a thousand watchers that walk the tail take 10 ms for one event.
+        return [tail[place] for place in range(after + 1 - tail[0].seq, len(tail))]
 
     def deltas(self) -> list[Delta]:
         """Live text that this watcher has not been given; at first, all of it so far."""
@@ -176,7 +184,7 @@ class Feed:
             mission.wake()
 
     @contextmanager
-    def watch(self, mission_id: MissionId) -> Iterator[Watch]:
+    def watch(self, mission_id: MissionId) -> Generator[Watch]:
         """Watch a mission for as long as the context lasts."""
         mission = self._get(mission_id)
         watch = Watch(mission)

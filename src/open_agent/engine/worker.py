@@ -1,5 +1,7 @@
 """Working on one mission under one lease, from taking it up to giving it back."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
 import structlog
 
 from open_agent.agent.context import Collaborators, RunContext
@@ -14,7 +16,11 @@ from open_agent.core.run import Outcome
 from open_agent.events.fold import MissionState
 from open_agent.events.log import LeaseLost
 from open_agent.models.encoding import Conversation
-from open_agent.workspaces.base import Workspace, Workspaces
+from open_agent.workspaces.base import Workspace
+from open_agent.workspaces.processes import ProcessPort
+
+OpenWorkspace = Callable[[str], Awaitable[Workspace]]
+"""The workspace at a path, made if it is ours and not there."""
 
 GAVE_UP = (
     "The server failed inside while it worked on this; its log says how. Everything up to here is "
@@ -30,12 +36,14 @@ class Worker:
     def __init__(
         self,
         shared: Collaborators,
-        workspaces: Workspaces,
-        backends: dict[str, Backend],
+        open_workspace: OpenWorkspace,
+        processes: ProcessPort,
+        backends: Mapping[str, Backend],
         defaults: RunDefaults,
     ) -> None:
         self._shared = shared
-        self._workspaces = workspaces
+        self._open_workspace = open_workspace
+        self._processes = processes
         self._backends = backends
         self._defaults = defaults
         self.contexts: dict[MissionId, RunContext] = {}
@@ -63,7 +71,7 @@ class Worker:
     async def _take_up(self, mission_id: MissionId, epoch: int) -> RunContext:
         empty = Conversation(self._shared.tools.schemas())
         state, conversation = await load_view(self._shared.log, mission_id, empty)
-        workspace: Workspace = await self._workspaces.open(state.workspace)
+        workspace = await self._open_workspace(state.workspace)
         return RunContext(
             mission_id=mission_id,
             epoch=epoch,
@@ -85,16 +93,16 @@ class Worker:
             result: Outcome | Parked = await self._backend(ctx.state).carry_on(ctx)
             if isinstance(result, Parked):
                 return
-            await self._end_processes(ctx, run_id)
+            await self._end_processes(run_id)
 
     async def _give_up(self, ctx: RunContext) -> None:
         stop = Stop(Outcome.FAILED, "internal_error", GAVE_UP)
         while ctx.state.run is not None and not await finish(ctx, stop):
             pass
 
-    async def _end_processes(self, ctx: RunContext, run_id: RunId) -> None:
+    async def _end_processes(self, run_id: RunId) -> None:
         """What the run left running ends with it, unless a call said to keep it."""
-        await ctx.workspace.processes.end_run(run_id)
+        await self._processes.end_run(run_id)
 
     def _backend(self, state: MissionState) -> Backend:
         assert state.run is not None

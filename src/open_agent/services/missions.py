@@ -1,0 +1,149 @@
+"""What happened to a mission: read in pages, or followed as it happens.
+
+Records pass through as the bytes that the log keeps. How they are framed for a reader is the
+server's business.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from open_agent.core.actor import Actor
+from open_agent.core.ids import MissionId
+from open_agent.core.mission import Mission
+from open_agent.engine.feed import Feed, Watch
+from open_agent.events.delta import Delta
+from open_agent.events.log import EncodedRecord, EventLog
+from open_agent.store.missions import MissionStore
+
+READ_BYTES = 256 * 1024
+"""About how much a follower reads at once; a batch is all that waits for a slow reader."""
+SMALLEST_READ = 16
+LARGEST_READ = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Some records in order, and after which `seq` the next page begins; absent on the last."""
+
+    items: Sequence[EncodedRecord]
+    next: int | None
+
+
+class Follower:
+    """Reads a mission's log by cursor as it grows.
+
+    Nothing is kept for a reader that does not come back: what it has not read is read from the
+    log when it does.
+    """
+
+    def __init__(self, log: EventLog, feed: Feed, watch: Watch, mission: Mission) -> None:
+        self._log = log
+        self._feed = feed
+        self._watch = watch
+        self._mission_id = mission.id
+        self._seen_commits = -1
+        self._limit = 2 * SMALLEST_READ
+        self.after = 0
+        """The `seq` of the last record read; set it to begin elsewhere."""
+
+    @property
+    def is_closed(self) -> bool:
+        """The server is stopping: read no more."""
+        return self._feed.is_closed
+
+    async def records(self) -> Sequence[EncodedRecord]:
+        """The next records after the cursor, which moves on; none when all are read."""
+        commits = self._watch.commits
+        if commits == self._seen_commits:
+            return ()
+        found = self._watch.tail(self.after)
+        if found is None:
+            found = await self._log.read_encoded(
+                self._mission_id, after=self.after, limit=self._limit
+            )
+            is_all = len(found) < self._limit
+            self._fit_limit(found)
+        else:
+            is_all = True
+        if is_all:
+            self._seen_commits = commits
+        if found:
+            self.after = found[-1].seq
+        return found
+
+    def deltas(self) -> list[Delta]:
+        """Live text that was not handed out yet."""
+        return self._watch.deltas()
+
+    async def changed(self, timeout: float) -> bool:
+        """Wait for something new; false when nothing came within `timeout` seconds."""
+        is_changed = await self._watch.changed(timeout)
+        if not is_changed:
+            # A lost wake-up costs time, never an event.
+            self._seen_commits = -1
+        return is_changed
+
+    def _fit_limit(self, found: Sequence[EncodedRecord]) -> None:
+        if found:
+            average = sum(len(record.json) for record in found) // len(found) + 1
+            self._limit = min(LARGEST_READ, max(SMALLEST_READ, READ_BYTES // average))
+
+
+class MissionEvents:
+    """The event view of missions."""
+
+    def __init__(self, log: EventLog, missions: MissionStore, feed: Feed) -> None:
+        self._log = log
+        self._missions = missions
+        self._feed = feed
+
+    async def get(self, actor: Actor, mission_id: MissionId) -> Mission:
+        """A mission of the actor's.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's (`mission.not_found`).
+        """
+        return await self._missions.get(mission_id, owner=actor.user_id)
+
+    async def page(
+        self,
+        actor: Actor,
+        mission_id: MissionId,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> RecordPage:
+        """Records with `after < seq < before`, in order; with `before` alone, the newest of them.
+
+        Raises:
+            NotFound: The mission does not exist, or is not the actor's (`mission.not_found`).
+        """
+        mission = await self.get(actor, mission_id)
+        end = mission.last_seq + 1 if before is None else min(before, mission.last_seq + 1)
+        if after is None:
+            after = 0 if before is None else max(0, end - 1 - limit)
+        if end - after <= 1:
+            return RecordPage((), None)
+        items = await self._log.read_encoded(mission.id, after=after, before=end, limit=limit)
+        is_more = bool(items) and items[-1].seq + 1 < end
+        return RecordPage(items, items[-1].seq if is_more else None)
+
+    async def first(self, mission: Mission, count: int) -> Sequence[EncodedRecord]:
+        """The first records of a mission that the caller has got."""
+        return await self._log.read_encoded(mission.id, limit=count)
+
+    async def all(self, mission: Mission) -> list[EncodedRecord]:
+        """Every record of a mission that the caller has got."""
+        found: list[EncodedRecord] = []
+        with self.follow(mission) as follower:
+            while records := await follower.records():
+                found += records
+        return found
+
+    @contextmanager
+    def follow(self, mission: Mission) -> Iterator[Follower]:
+        """Follow a mission that the caller has got, for as long as the context lasts."""
+        with self._feed.watch(mission.id) as watch:
+            yield Follower(self._log, self._feed, watch, mission)
