@@ -290,7 +290,7 @@ def _read_file(given: _Given, env_file: Path | None, known: set[str]) -> list[st
     if env_file is None and not path.exists():
         return []
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8") as file:
             bindings = list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as error:
         return [f"{path} cannot be read ({error}). Name another with --env-file, or mend it."]

@@ -102,7 +102,9 @@ def test_of_two_lines_with_one_name_the_last_counts_and_dollars_are_only_dollars
     tmp_path: Path,
 ) -> None:
     named = tmp_path / "my.env"
-    named.write_text("\ufeffLOG_LEVEL=error\nPORT=1\nPORT=2\nDEFAULT_MODEL=a/${HOME}\nSOMETHING_ELSE=1\n")
+    named.write_text(
+        "\ufeffLOG_LEVEL=error\nPORT=1\nPORT=2\nDEFAULT_MODEL=a/${HOME}\nSOMETHING_ELSE=1\n"
+    )
     settings = Settings.load(env_file=named)
     assert (settings.port, settings.default_model) == (2, "a/${HOME}")
     assert settings.log_level == "error"

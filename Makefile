@@ -1,0 +1,32 @@
+# Everything a newcomer or a contributor needs. All of it works on a bare machine with
+# Python 3.11, git and make, as root or not; `tools/setup` fetches the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench docs clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Set up and start the server on http://127.0.0.1:3000, without any configuration
+	@tools/setup run
+	@tools/serve
+
+test: ## Set up and check everything: style, types, layers, reference pages, all tests
+	@tools/setup dev
+	@.venv/bin/python tools/check.py
+
+check: ## The fast part of `make test`
+	@tools/setup dev
+	@.venv/bin/python tools/check.py --fast
+
+bench: ## Measure against the figures in the design; results go to bench/results/
+	@tools/setup dev
+	@.venv/bin/python -m bench
+
+docs: ## Write docs/reference/ anew from the code
+	@tools/setup dev
+	@.venv/bin/python docs/generate.py
+
+clean: ## Remove what the commands above made, but for .run/, which holds your work
+	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
