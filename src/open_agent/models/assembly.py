@@ -3,7 +3,6 @@
 Also reads replies that come whole. Knows nothing of sockets, deadlines or SSE.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ import pydantic_core
 from open_agent.core.run import Usage
 from open_agent.models.failures import from_error
 from open_agent.models.reasoning import ReasoningDetails
-from open_agent.models.reply import ModelReply, WireCall
+from open_agent.models.reply import ModelReply, OnDelta, WireCall
 from open_agent.models.usage import read_cost, read_usage
 from open_agent.models.wire import Json, as_list, as_object, as_text
 
@@ -25,8 +24,6 @@ MAX_NAME = 256
 """Characters of a tool's name that are kept; no tool's name is as long."""
 MAX_REPLAY_BYTES = 96 * 1024
 """What is kept for replay must fit an event beside the reply itself."""
-
-OnDelta = Callable[[Literal["text", "reasoning"], str], None]
 
 _MAX_WHOLE_PIECES = 64
 """Arguments in more pieces are not tried for completeness again with every piece."""

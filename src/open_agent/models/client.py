@@ -12,12 +12,12 @@ import httpx2
 
 from open_agent.core.clock import Clock
 from open_agent.core.errors import Invalid
-from open_agent.models.assembly import OnDelta, ReplyBuilder
+from open_agent.models.assembly import ReplyBuilder
 from open_agent.models.body import BodyReader
 from open_agent.models.deadlines import Deadlines, Watch
 from open_agent.models.endpoint import Endpoint
 from open_agent.models.failures import broken_stream, from_status
-from open_agent.models.reply import ModelError, ModelReply, ModelRequest
+from open_agent.models.reply import ModelError, ModelReply, ModelRequest, OnDelta
 from open_agent.models.wire import one_line
 
 _MAX_ERROR_BYTES = 64 * 1024
@@ -93,7 +93,7 @@ class ModelClient:
                 raise call.account(self._failure(error, call.has_answered)) from None
         return call.reply()
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Close the connections that this client opened."""
         if self._owns_http and self._http is not None:
             await self._http.aclose()
@@ -105,7 +105,7 @@ class ModelClient:
             "POST",
             self._url,
             headers=self._headers,
-            content=request.body,
+            content=self.endpoint.finish(request),
             extensions=self._extensions,
         )
         response = await http.send(sent, stream=True)

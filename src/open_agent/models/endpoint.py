@@ -4,6 +4,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from open_agent.models.reply import ModelRequest
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -30,6 +32,22 @@ class Endpoint:
     def max_tokens_field(self) -> str:
         """The field that bounds a reply; OpenAI's own API refuses the one all others know."""
         return "max_completion_tokens" if self.host == "api.openai.com" else "max_tokens"
+
+    def finish(self, request: ModelRequest) -> bytes:
+        """The body to send: the request's own, and after it what this endpoint needs to be told.
+
+        After the messages, so that the beginning stays the same from step to step.
+        """
+        extras: list[bytes] = []
+        if request.max_tokens is not None:
+            extras.append(b'"%b":%d' % (self.max_tokens_field.encode(), request.max_tokens))
+        if self.is_openrouter:
+            extras.append(b'"usage":{"include":true}')
+            if request.model.startswith("anthropic/"):  # the others cache without being asked
+                extras.append(b'"cache_control":{"type":"ephemeral"}')
+        if not extras:
+            return request.body
+        return b"%b,%b}" % (request.body.rstrip()[:-1], b",".join(extras))
 
     @property
     def is_private(self) -> bool:

@@ -4,6 +4,7 @@
 events. Nothing here knows the wire.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,14 +28,19 @@ ModelErrorCode = Literal[
 ]
 """Every way a call of a model can fail, as stable codes."""
 
+OnDelta = Callable[[Literal["text", "reasoning"], str], None]
+"""Told each piece of a reply as it comes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One request, ready to be sent."""
 
     body: bytes
-    """The JSON body, UTF-8."""
+    """The JSON body, UTF-8, without the fields that depend on the endpoint."""
     model: str
+    max_tokens: int | None = None
+    """The most that the reply may have; endpoints differ in the field's name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,309 @@
+"""The conversation as the model sees it: a fold of the log, kept as encoded bytes.
+
+Adding a step appends bytes; nothing is ever serialised twice. What a request says is a function
+of the log alone, so a worker that takes over sends the same bytes, and the beginning of a request
+stays the same from step to step, which is what providers cache.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pydantic_core
+
+from open_agent.core.ids import CallId, MessageId
+from open_agent.events.model.history import HistoryCompacted
+from open_agent.events.model.message import MessageReceived
+from open_agent.events.model.model_call import (
+    ModelAnswered,
+    ModelAsked,
+    ModelFailed,
+    RequestedCall,
+)
+from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted
+from open_agent.events.model.tool import ToolReturned
+from open_agent.events.record import Record
+from open_agent.models.fragments import (
+    NOTICE,
+    SUMMARY,
+    Fragment,
+    Kind,
+    encode_reply,
+    encode_results,
+    encode_system,
+    encode_user,
+)
+from open_agent.models.reply import ModelRequest
+from open_agent.models.shortening import Cut, find_cut
+from open_agent.models.wire import as_list, as_object
+
+_SMALLEST_GAIN = 2_000
+"""Bytes of replies and results below which shortening is not worth a summary."""
+
+
+class ConversationBroken(RuntimeError):
+    """A request would not be valid: a mistake of ours, so it is not sent."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A message that has come and has no place yet."""
+
+    seq: int
+    kind: Kind
+    encoded: bytes
+    message_id: MessageId | None
+    is_steering: bool
+
+
+@dataclass(slots=True)
+class _OpenReply:
+    """A reply whose calls are not all answered."""
+
+    seq: int
+    calls: Sequence[RequestedCall]
+    results: dict[str, str] = field(default_factory=dict[str, str])
+
+    def takes(self, call_id: CallId) -> bool:
+        return call_id not in self.results and any(c.call_id == call_id for c in self.calls)
+
+
+class Conversation:
+    """Messages in the order the model sees them.
+
+    A person's message waits for the run that takes it; a steering one for the next moment when no
+    model call is in flight and no tool call is open. The results of one reply stand right after
+    it, in the order of its calls.
+
+    Args:
+        tools: The schemas of the tools, in the form of the wire.
+    """
+
+    def __init__(self, tools: Sequence[Mapping[str, Any]] = ()) -> None:
+        encoded = pydantic_core.to_json(list(tools))
+        self._tools = b',"tools":%b' % encoded if tools else b""
+        self._system = b""
+        self._head: list[Fragment] = []
+        self._fragments: list[Fragment] = []
+        self._bytes = 0
+        self._model_bytes = 0
+        self._waiting: list[_Waiting] = []
+        self._missing: set[int] = set()
+        self._open: _OpenReply | None = None
+        self._is_active = False
+        self._is_in_flight = False
+        self._asked_model = ""
+        self._restored_upto = 0
+
+    def set_system(self, text: str) -> None:
+        """Say who the model is and what stands; it comes before all messages."""
+        self._system = encode_system(text)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the next request's body, within a few dozen bytes."""
+        return self._bytes + len(self._system) + len(self._tools) + 120
+
+    @property
+    def is_shrinkable(self) -> bool:
+        """There is enough of the model's own words and results to leave some out."""
+        return self._open is None and self._model_bytes >= _SMALLEST_GAIN
+
+    @property
+    def fragment_count(self) -> int:
+        """Pieces that a request is joined from."""
+        return len(self._head) + len(self._fragments)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """After `restore`: the records to apply first, wherever they are in the log."""
+        return tuple(sorted(self._missing))
+
+    def apply(self, record: Record) -> None:
+        """Fold one record.
+
+        Raises:
+            ConversationBroken: It was restored, and what `missing` names did not come first.
+        """
+        seq, event = record.seq, record.event
+        if self._missing:
+            self._recall(record)
+            return
+        match event:
+            case MessageReceived() | NoticeGiven():
+                self._wait(seq, event)
+            case ModelAsked():
+                self._is_in_flight, self._asked_model = True, event.model
+            case ModelAnswered():
+                self._answer(seq, event)
+            case ToolReturned():
+                self._return(seq, event)
+            case ModelFailed() | RunRecovered():
+                self._is_in_flight = False
+            case RunStarted():
+                self._start(seq, event)
+            case RunFinished():
+                self._close(seq)
+                self._is_active = self._is_in_flight = False
+            case HistoryCompacted() if event.upto_seq > self._restored_upto:
+                self._shorten(event)
+            case _:
+                return
+        self._settle(seq)
+
+    def encode_request(
+        self, model: str, max_tokens: int | None, *, closing: str | None = None
+    ) -> ModelRequest:
+        """The next request.
+
+        `closing` is said last, as the user and for this request only, and calls are forbidden.
+
+        Raises:
+            ConversationBroken: A call has no answer yet.
+        """
+        if self._open is not None:
+            raise ConversationBroken(f"calls of record {self._open.seq} have no answer")
+        parts = [
+            part.own if part.own is not None and part.own_model == model else part.plain
+            for part in (*self._head, *self._fragments)
+        ]
+        tail = b"]}"
+        if closing is not None:
+            parts.append(encode_user(closing))
+            tail = b'],"tool_choice":"none"}' if self._tools else tail
+        if not parts:
+            raise ConversationBroken("there is no message to send")
+        if not self._system:
+            parts[0] = parts[0][1:]
+        begin = b'{"model":%b,"stream":true,"stream_options":{"include_usage":true}%b,"messages":['
+        head = begin % (pydantic_core.to_json(model), self._tools)
+        return ModelRequest(b"".join((head, self._system, *parts, tail)), model, max_tokens)
+
+    def cut(self, keep_bytes: int) -> Cut | None:
+        """Where to compact so that about `keep_bytes` stay; none when nothing would go."""
+        if not self.is_shrinkable:
+            return None
+        return find_cut(self._head, self._fragments, keep_bytes)
+
+    def dump_state(self, cut: Cut) -> dict[str, Any]:
+        """What `restore` needs beside the event itself, for `HistoryCompacted.state`."""
+        last = next(part for part in reversed(self._fragments) if part.end_seq <= cut.upto_seq)
+        untaken = (item.seq for item in self._waiting if item.seq <= cut.upto_seq)
+        return {"is_active": last.is_active, "waiting": sorted({*cut.waiting, *untaken})}
+
+    def restore(self, compacted: HistoryCompacted) -> None:
+        """Begin where the newest compaction left off; only for an empty conversation.
+
+        The records that `missing` then names are applied first, then all after `upto_seq`.
+        """
+        state = as_object(compacted.state.get("conversation"))
+        self._is_active = state.get("is_active") is True
+        self._missing = set(as_list(state.get("waiting")))
+        self._restored_upto = compacted.upto_seq
+        self._shorten(compacted)
+
+    def _recall(self, record: Record) -> None:
+        event = record.event
+        if record.seq not in self._missing:
+            raise ConversationBroken(f"record {record.seq} came before {self.missing}")
+        self._missing.discard(record.seq)
+        if isinstance(event, MessageReceived | NoticeGiven):
+            self._wait(record.seq, event)
+
+    def _wait(self, seq: int, event: MessageReceived | NoticeGiven) -> None:
+        if isinstance(event, NoticeGiven):
+            encoded = encode_user(NOTICE + event.content)
+            self._waiting.append(_Waiting(seq, "notice", encoded, None, is_steering=False))
+        else:
+            encoded = encode_user(event.content)
+            is_steering = event.delivery == "steer"
+            self._waiting.append(_Waiting(seq, "person", encoded, event.message_id, is_steering))
+
+    def _start(self, seq: int, event: RunStarted) -> None:
+        self._close(seq)
+        self._is_active, self._is_in_flight = True, False
+        by_id = {item.message_id: item for item in self._waiting if item.message_id is not None}
+        for message_id in event.message_ids:
+            item = by_id.pop(message_id, None)
+            if item is not None:
+                self._waiting.remove(item)
+                self._place(seq, item)
+
+    def _answer(self, seq: int, event: ModelAnswered) -> None:
+        self._is_in_flight = False
+        if event.purpose == "compaction":
+            return
+        self._close(seq)
+        plain, own = encode_reply(event)
+        self._add(
+            Fragment(
+                "reply",
+                seq,
+                seq,
+                plain,
+                own=own,
+                own_model=self._asked_model if own is not None else None,
+                calls=len(event.tool_calls),
+                is_active=self._is_active,
+            )
+        )
+        if event.tool_calls:
+            self._open = _OpenReply(seq, event.tool_calls)
+
+    def _return(self, seq: int, event: ToolReturned) -> None:
+        reply = self._open
+        if reply is None or not reply.takes(event.call_id):
+            return
+        reply.results[event.call_id] = event.content
+        if len(reply.results) == len(reply.calls):
+            self._close(seq)
+
+    def _close(self, seq: int) -> None:
+        """Put the results of the open reply after it; what has no result says so."""
+        reply, self._open = self._open, None
+        if reply is not None:
+            results = encode_results(reply.calls, reply.results)
+            self._add(Fragment("results", reply.seq, seq, results, is_active=self._is_active))
+
+    def _settle(self, seq: int) -> None:
+        """Give waiting messages their place, where this is a moment for it."""
+        if not self._waiting or self._is_in_flight or self._open is not None:
+            return
+        for item in list(self._waiting):
+            if item.kind == "notice" or (item.is_steering and self._is_active):
+                self._waiting.remove(item)
+                self._place(seq, item)
+
+    def _place(self, seq: int, item: _Waiting) -> None:
+        self._add(
+            Fragment(
+                item.kind,
+                seq,
+                seq,
+                item.encoded,
+                received_seq=item.seq,
+                is_active=self._is_active,
+            )
+        )
+
+    def _add(self, fragment: Fragment) -> None:
+        self._fragments.append(fragment)
+        self._count(fragment, 1)
+
+    def _count(self, fragment: Fragment, sign: int) -> None:
+        self._bytes += sign * fragment.size
+        if fragment.kind in ("reply", "results"):
+            self._model_bytes += sign * fragment.size
+
+    def _shorten(self, event: HistoryCompacted) -> None:
+        kept = [Fragment("person", 0, 0, encode_user(text)) for text in event.kept]
+        summary = Fragment("summary", 0, 0, encode_user(SUMMARY + event.summary))
+        for part in (*self._head, *self._fragments):
+            self._count(part, -1)
+        self._head = [*kept, summary]
+        self._fragments = [part for part in self._fragments if part.seq > event.upto_seq]
+        for part in (*self._head, *self._fragments):
+            self._count(part, 1)
+        if self._open is not None and self._open.seq <= event.upto_seq:
+            self._open = None
