@@ -122,6 +122,8 @@ def environment() -> dict[str, str]:
     env["UV_PYTHON_DOWNLOADS"] = "never"
     if not (VENV / "bin" / "python").exists():
         env["UV_PYTHON"] = sys.executable
+    if has_certificates():
+        env.setdefault("UV_SYSTEM_CERTS", "true")
     home = env.get("HOME", "")
     has_home = home.startswith("/") and os.access(home, os.W_OK | os.X_OK) and home != "/"
     if not has_home and not env.get("UV_CACHE_DIR") and not env.get("XDG_CACHE_HOME"):
@@ -129,6 +131,13 @@ def environment() -> dict[str, str]:
     if not has_home:
         env["HOME"] = str(TOOLS)
     return env
+
+
+def has_certificates() -> bool:
+    """Whether the machine has root certificates, its owner's own among them; else uv's do."""
+    paths = ssl.get_default_verify_paths()
+    has_file = bool(paths.cafile) and Path(paths.cafile or "").stat().st_size > 0
+    return has_file or any(Path(paths.capath or "/nonexistent").glob("*.0"))
 
 
 def find_uv() -> str:
@@ -211,31 +220,28 @@ def download(url: str) -> bytes:
 
 
 def install_with_pip() -> bool:
-    """Let pip fetch uv, which knows of proxies and mirrors that we do not."""
-    for pip in ([sys.executable, "-m", "pip"], make_pip()):
-        command = [
-            *pip,
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--target",
-            str(TOOLS / "pip"),
-            "--upgrade",
-        ]
-        if pip and subprocess.run([*command, f"uv=={UV_VERSION}"], check=False).returncode == 0:
-            place_binary((TOOLS / "pip" / "bin" / "uv").read_bytes())
-            shutil.rmtree(TOOLS / "pip")
-            return True
+    """Let pip fetch uv: pip knows of proxies and mirrors that we do not."""
+    where, throwaway = TOOLS / "pip", TOOLS / "pip-venv"
+    try:
+        for python in (sys.executable, str(throwaway / "bin" / "python")):
+            if python != sys.executable:
+                run_quietly([sys.executable, "-m", "venv", str(throwaway)])
+            install = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", str(where)]
+            if run_quietly([python, *install, f"uv=={UV_VERSION}"]):
+                place_binary((where / "bin" / "uv").read_bytes())
+                return True
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
+        shutil.rmtree(throwaway, ignore_errors=True)
     return False
 
 
-def make_pip() -> list[str]:
-    """A pip in a throw-away virtual environment, where this Python has the means to make one."""
-    where = TOOLS / "pip-venv"
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(where)], check=False, capture_output=True
-    )
-    return [str(where / "bin" / "python"), "-m", "pip"] if made.returncode == 0 else []
+def run_quietly(command: list[str]) -> bool:
+    """Whether a command worked."""
+    try:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def place_binary(data: bytes) -> None:
