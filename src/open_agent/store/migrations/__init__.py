@@ -1,0 +1,1 @@
+"""The schema's history. Alembic is imported only when there is something to migrate."""

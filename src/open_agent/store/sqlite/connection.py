@@ -1,0 +1,42 @@
+"""How this program opens a SQLite file, and the only place where it does."""
+
+import sqlite3
+from pathlib import Path
+
+BUSY_TIMEOUT_SECONDS = 10.0
+"""Another process may hold the file for a moment: a backup, or somebody's `sqlite3` shell."""
+JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+"""What a write-ahead log is cut back to after a long reader let it grow."""
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The connection that writes: durable at every commit, also through a power cut."""
+    connection = _connect(f"file:{_quoted(path)}?mode=rwc")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT_BYTES}")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. Not bound to the thread that opened it."""
+    connection = _connect(f"file:{_quoted(path)}?mode=rw")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

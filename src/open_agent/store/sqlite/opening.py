@@ -1,0 +1,76 @@
+"""Opening a SQLite database: looked at first, migrated if old, refused if unfit."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine, StaticPool, create_engine, event
+
+from open_agent.core.errors import Unavailable
+from open_agent.store.schema import VERSION_TABLE, migrate, needs_migration
+from open_agent.store.sqlite.connection import connect_writer
+
+CHECKED_BYTES = 64 * 1024 * 1024
+"""Databases up to this size are checked page by page at every start (0.2 s at most)."""
+
+
+def prepare(path: Path) -> None:
+    """Make the file fit to be written, or raise and leave it as it is.
+
+    Raises:
+        Conflict: It is newer than this program, or not ours.
+        Unavailable: It is damaged (`storage.corrupt`) or cannot be used (`storage.failed`).
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = connect_writer(path)
+        try:
+            _prepare(connection, path)
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise Unavailable(
+            "storage.failed",
+            f"The database {path} cannot be opened: {error}. Check that its disk has room and"
+            " that this user may write there.",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise _corrupt(path, str(error)) from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    if path.stat().st_size <= CHECKED_BYTES:
+        (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if finding != "ok":
+            raise _corrupt(path, finding)
+    version = None
+    if VERSION_TABLE in tables:
+        row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608
+        version = row and row[0]
+    if needs_migration(tables, version, where=f"The database {path}"):
+        with _engine(connection).begin() as migrating:
+            migrate(migrating)
+    # Leases end with their process, and the lock on DATA_DIR says that it ended.
+    connection.execute("UPDATE missions SET holder = NULL WHERE holder IS NOT NULL")
+
+
+def _engine(connection: sqlite3.Connection) -> Engine:
+    """An engine for Alembic on our own connection, with transactions that include DDL."""
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+
+    @event.listens_for(engine, "begin")
+    def begin(migrating: object) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _corrupt(path: Path, finding: str) -> Unavailable:
+    return Unavailable(
+        "storage.corrupt",
+        f"The database {path} is damaged ({finding}). Nothing was changed. Restore it from a"
+        f" backup, or keep it and start afresh: move {path.name}, {path.name}-wal and"
+        f" {path.name}-shm away together. What can still be read of it:"
+        f" sqlite3 {path} .recover",
+    )

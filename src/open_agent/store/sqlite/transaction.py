@@ -1,0 +1,137 @@
+"""What one transaction of the writer reads and writes.
+
+The statements are built once; each is one step of the raw driver.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, bindparam, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql import ClauseElement
+
+from open_agent.core.ids import MissionId, RunId, UserId
+from open_agent.events.projection import RunRow
+from open_agent.store.ledger import HeldMission, Ledger, Opening
+from open_agent.store.rows import (
+    StoredEvent,
+    event_from,
+    event_values,
+    mission_from,
+    mission_values,
+    run_from,
+    run_values,
+)
+from open_agent.store.statement import Compile
+from open_agent.store.tables import events, missions, owners, projected_mission, runs
+
+
+class WriteStatements:
+    """The SQL of the append path."""
+
+    def __init__(self, compile_: Compile) -> None:
+        self._compile = compile_
+        projected = projected_mission()
+        key: ColumnElement[Any] = bindparam("key")
+        mission = events.c.mission_id == bindparam("mission")
+        self.mission = self._text(select(*projected, missions.c.epoch).where(missions.c.id == key))
+        self.run = self._text(select(runs).where(runs.c.run_id == key))
+        self.owner_seq = self._text(select(owners.c.last_seq).where(owners.c.owner_id == key))
+        self.opening = self._text(
+            select(missions.c.id, missions.c.digest).where(
+                missions.c.owner_id == bindparam("owner"), missions.c.idempotency_key == key
+            )
+        )
+        self.keyed = self._text(select(events).where(mission, events.c.key == key))
+        self.between = self._text(
+            select(events)
+            .where(mission, events.c.seq > bindparam("after"), events.c.seq <= bindparam("upto"))
+            .order_by(events.c.seq)
+        )
+        self.insert_event = self._text(insert(events).values(_parameters(events.c)))
+        asked_with = (missions.c.idempotency_key, missions.c.digest)
+        self.insert_mission = self._text(
+            insert(missions).values(_parameters((*projected, *asked_with)))
+        )
+        self.update_mission = self._text(
+            missions.update().where(missions.c.id == key).values(_parameters(projected[1:]))
+        )
+        self.upsert_run = self._upsert(runs, "run_id")
+        self.upsert_owner = self._upsert(owners, "owner_id")
+
+    def _upsert(self, table: Table, key: str) -> str:
+        statement = insert(table).values(_parameters(table.c))
+        others: dict[str, Any] = {c.name: statement.excluded[c.name] for c in table.c}
+        del others[key]
+        return self._text(statement.on_conflict_do_update(index_elements=[key], set_=others))
+
+    def _text(self, statement: ClauseElement) -> str:
+        return self._compile(statement).text
+
+
+def _parameters(columns: Iterable[Column[Any]]) -> dict[str, Any]:
+    return {column.name: bindparam(column.name) for column in columns}
+
+
+class Transaction:
+    """An open transaction: the rows as it finds them, and what a ledger made of them."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, statements: WriteStatements, now: datetime
+    ) -> None:
+        self.connection = connection
+        self._sql = statements
+        self._now = now
+        self.ledger = Ledger(self, now)
+        self.written: list[StoredEvent] = []
+
+    def flush(self) -> None:
+        """Write what the ledger changed, and begin another."""
+        ledger, sql, many = self.ledger, self._sql, self.connection.executemany
+        if ledger.new:
+            many(sql.insert_event, map(event_values, ledger.new))
+            for mission_id, request in ledger.opened.items():
+                row = mission_values(ledger.missions[mission_id].row)
+                values = (*row, request.key, request.digest)
+                self.connection.execute(sql.insert_mission, values)
+            changed = (mission_values(ledger.missions[id_].row) for id_ in self._changed())
+            many(sql.update_mission, ((*values[1:], values[0]) for values in changed))
+            many(sql.upsert_run, map(run_values, ledger.runs.values()))
+            many(sql.upsert_owner, ledger.owners.items())
+            self.written += ledger.new
+        self.ledger = Ledger(self, self._now)
+
+    def mission(self, mission_id: MissionId) -> HeldMission | None:
+        """A mission, or nothing."""
+        row = self.connection.execute(self._sql.mission, (mission_id,)).fetchone()
+        return None if row is None else HeldMission(mission_from(row), row[-1])
+
+    def run(self, run_id: RunId) -> RunRow | None:
+        """A run, or nothing."""
+        row = self.connection.execute(self._sql.run, (run_id,)).fetchone()
+        return None if row is None else run_from(row)
+
+    def owner_seq(self, owner: UserId) -> int:
+        """The newest `owner_seq` of an owner; 0 for a new one."""
+        row = self.connection.execute(self._sql.owner_seq, (owner,)).fetchone()
+        return 0 if row is None else row[0]
+
+    def opening(self, owner: UserId, key: str) -> Opening | None:
+        """What the owner's idempotency key was used for."""
+        row = self.connection.execute(self._sql.opening, (owner, key)).fetchone()
+        return None if row is None else Opening(*row)
+
+    def keyed(self, mission_id: MissionId, key: str) -> StoredEvent | None:
+        """The event that was appended with the key."""
+        row = self.connection.execute(self._sql.keyed, (mission_id, key)).fetchone()
+        return None if row is None else event_from(row)
+
+    def between(self, mission_id: MissionId, after: int, upto: int) -> list[StoredEvent]:
+        """Events with `after < seq <= upto`."""
+        rows = self.connection.execute(self._sql.between, (mission_id, after, upto)).fetchall()
+        return [event_from(row) for row in rows]
+
+    def _changed(self) -> set[MissionId]:
+        return self.ledger.changed - self.ledger.opened.keys()

@@ -1,0 +1,146 @@
+"""The tables, the same on both databases.
+
+Every time is an integer of microseconds since 1970 in UTC, every structure is JSON text, and
+there are no booleans, so that a row means the same through either driver without conversion.
+`events` is the truth; `runs`, `owners` and the projected columns of `missions` follow from it.
+The columns of `missions` that do not are those of the lease and of the request that made it.
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, literal_column
+
+metadata = MetaData()
+
+
+def _usage() -> list[Column[Any]]:
+    names = ("input", "cached", "cache_write", "output", "reasoning")
+    return [Column(f"{name}_tokens", BigInteger, nullable=False) for name in names]
+
+
+events = Table(
+    "events",
+    metadata,
+    Column("mission_id", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("owner_seq", BigInteger, nullable=False),
+    Column("run_id", Text),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("key", Text),
+    Column("body", Text, nullable=False),
+)
+Index("events_by_owner", events.c.owner_id, events.c.owner_seq, unique=True)
+_keyed = events.c.key.is_not(None)
+Index(
+    "events_by_key",
+    events.c.mission_id,
+    events.c.key,
+    unique=True,
+    sqlite_where=_keyed,
+    postgresql_where=_keyed,
+)
+# A literal, not a parameter: only so can SQLite tell that the partial index answers the query.
+_compaction = events.c.type == literal_column("'history.compacted'")
+Index(
+    "events_compactions",
+    events.c.mission_id,
+    events.c.seq,
+    sqlite_where=_compaction,
+    postgresql_where=_compaction,
+)
+
+COMPACTION = _compaction
+"""Which events are compactions, as the index has it."""
+
+missions = Table(
+    "missions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("title", Text),
+    Column("workspace", Text, nullable=False),
+    Column("host_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("run_id", Text),
+    Column("run_state", Text, nullable=False),
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("result", Text),
+    Column("model", Text),
+    Column("steps", Integer, nullable=False),
+    *_usage(),
+    Column("spent", BigInteger, nullable=False),
+    Column("wake_at", BigInteger),
+    Column("ready_at", BigInteger),
+    Column("waiting", Text, nullable=False),
+    Column("steering", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("digest", Text),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("holder", Text),
+)
+Index("missions_by_owner", missions.c.owner_id, missions.c.created_at, missions.c.id)
+_idempotent = missions.c.idempotency_key.is_not(None)
+Index(
+    "missions_by_idempotency_key",
+    missions.c.owner_id,
+    missions.c.idempotency_key,
+    unique=True,
+    sqlite_where=_idempotent,
+    postgresql_where=_idempotent,
+)
+_unfinished = missions.c.ready_at.is_not(None)
+Index(
+    "missions_unfinished",
+    missions.c.ready_at,
+    sqlite_where=_unfinished,
+    postgresql_where=_unfinished,
+)
+_held = missions.c.holder.is_not(None)
+Index("missions_held", missions.c.holder, sqlite_where=_held, postgresql_where=_held)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("root_run_id", Text, nullable=False),
+    Column("mission_id", Text, nullable=False),
+    Column("owner_id", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("outcome", Text),
+    Column("budget", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    Column("steps", Integer, nullable=False),
+    *_usage(),
+)
+Index("runs_by_mission", runs.c.mission_id)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+)
+
+holders = Table(
+    "holders",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("lease_until", BigInteger, nullable=False),
+)
+
+
+def projected_mission() -> tuple[Column[Any], ...]:
+    """The columns of a mission that follow from its log, in their order."""
+    columns = tuple(missions.c)
+    return columns[: columns.index(missions.c.idempotency_key)]

@@ -1,0 +1,166 @@
+"""A whole database in memory, for tests that need lists and leases beside the log."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from open_agent.core.clock import Clock, SystemClock
+from open_agent.core.ids import MissionId, UserId, new_uuid
+from open_agent.core.mission import Mission, MissionKind
+from open_agent.core.run import Outcome, RunState
+from open_agent.events.projection import MissionRow
+from open_agent.store.blobs import FileBlobs
+from open_agent.store.database import Database
+from open_agent.store.leases import Claimed, Held, Unfinished
+from open_agent.store.ledger import mission_not_found
+from open_agent.store.missions import MissionPage, MissionTotal, cursor_of, read_cursor
+from open_agent.store.rows import mission_entity, to_micros
+from open_agent.testing.log import InMemoryLog
+
+
+def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Database:
+    """A database that ends with the test; only blobs are files."""
+    log = InMemoryLog(clock or SystemClock())
+
+    async def close() -> None:
+        """There is nothing to close."""
+
+    return Database(
+        log=log,
+        missions=MemoryMissions(log),
+        leases=MemoryLeases(log),
+        blobs=FileBlobs(blob_folder),
+        host_id=new_uuid(),
+        slot=0,
+        close=close,
+    )
+
+
+class MemoryMissions:
+    """`Missions` of an `InMemoryLog`."""
+
+    def __init__(self, log: InMemoryLog) -> None:
+        self._rows = log.rows
+
+    async def get(self, mission_id: MissionId, *, owner: UserId) -> Mission:
+        """One of the owner's missions."""
+        mission = await self.get_for_system(mission_id)
+        if mission.owner_id != owner:
+            raise mission_not_found(mission_id)
+        return mission
+
+    async def get_for_system(self, mission_id: MissionId) -> Mission:
+        """A mission, whoever owns it."""
+        held = self._rows.missions.get(mission_id)
+        if held is None:
+            raise mission_not_found(mission_id)
+        return mission_entity(held.row)
+
+    async def page(
+        self,
+        *,
+        owner: UserId,
+        after: str | None = None,
+        limit: int = 100,
+        kind: MissionKind | None = None,
+    ) -> MissionPage:
+        """The owner's missions, newest first."""
+        cursor = read_cursor(after)
+        found = [m for m in self._of(owner, kind) if (to_micros(m.created_at), m.id) < cursor]
+        found.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+        items = tuple(mission_entity(row) for row in found[:limit])
+        return MissionPage(items, cursor_of(items[-1]) if len(found) > limit else None)
+
+    async def totals(self, *, owner: UserId, kind: MissionKind | None = None) -> list[MissionTotal]:
+        """The owner's missions counted by state and outcome."""
+        counts: Counter[tuple[RunState, Outcome | None]] = Counter()
+        spent: Counter[tuple[RunState, Outcome | None]] = Counter()
+        for row in self._of(owner, kind):
+            counts[row.run_state, row.outcome] += 1
+            spent[row.run_state, row.outcome] += row.spent
+        return [MissionTotal(*state, counts[state], spent[state]) for state in counts]
+
+    def _of(self, owner: UserId, kind: MissionKind | None) -> list[MissionRow]:
+        rows = (held.row for held in self._rows.missions.values())
+        return [row for row in rows if row.owner_id == owner and kind in (None, row.kind)]
+
+
+class MemoryLeases:
+    """`Leases` of an `InMemoryLog`: they end with the process, as on SQLite."""
+
+    def __init__(self, log: InMemoryLog) -> None:
+        self._rows = log.rows
+        self._clock = log.clock
+
+    async def claim(self, mission_id: MissionId, holder: str) -> int | None:
+        """The new epoch; nothing while anyone has it."""
+        held = self._rows.missions.get(mission_id)
+        if held is None:
+            raise mission_not_found(mission_id)
+        if mission_id in self._rows.holders:
+            return None
+        held.epoch += 1
+        self._rows.holders[mission_id] = holder
+        return held.epoch
+
+    async def claim_next(
+        self, holder: str, *, per_owner_limit: int, limit: int, host_id: str | None = None
+    ) -> Sequence[Claimed]:
+        """Claim up to `limit` missions that have something to do."""
+        claimed: list[Claimed] = []
+        while len(claimed) < limit:
+            load = Counter(self._rows.missions[id_].row.owner_id for id_ in self._rows.holders)
+            ready = [
+                (load[row.owner_id], row.ready_at, row.id, row.owner_id)
+                for row in self._ready(host_id)
+                if load[row.owner_id] < per_owner_limit
+            ]
+            if not ready:
+                break
+            _, _, mission_id, owner = min(ready)
+            epoch = await self.claim(mission_id, holder)
+            assert epoch is not None
+            claimed.append(Claimed(mission_id, owner, epoch))
+        return claimed
+
+    async def heartbeat(self, holder: str) -> Sequence[Held]:
+        """Learn what is still the holder's own."""
+        ids = [id_ for id_, by in self._rows.holders.items() if by == holder]
+        missions = [(id_, self._rows.missions[id_]) for id_ in ids]
+        return [Held(id_, held.epoch, held.row.last_seq) for id_, held in missions]
+
+    async def release(self, mission_id: MissionId, epoch: int) -> None:
+        """Give a mission back; nothing happens if a newer epoch has it."""
+        if self._rows.missions[mission_id].epoch == epoch:
+            self._rows.holders.pop(mission_id, None)
+
+    async def next_wake(self) -> datetime | None:
+        """When the first of the waiting missions that nobody holds goes on."""
+        rows = (held.row for held in self._rows.missions.values())
+        times = [
+            row.wake_at
+            for row in rows
+            if row.run_state is RunState.WAITING
+            and row.wake_at is not None
+            and row.id not in self._rows.holders
+        ]
+        return min(times, default=None)
+
+    async def unfinished(self) -> Sequence[Unfinished]:
+        """Every mission with work left, longest waiting first."""
+        rows = [held.row for held in self._rows.missions.values() if held.row.ready_at]
+        rows.sort(key=lambda row: (row.ready_at or row.updated_at, row.id))
+        return [Unfinished(row.id, row.owner_id, row.run_state, row.wake_at) for row in rows]
+
+    def _ready(self, host_id: str | None) -> list[MissionRow]:
+        now = self._clock.now()
+        rows = (held.row for held in self._rows.missions.values())
+        return [
+            row
+            for row in rows
+            if row.ready_at is not None
+            and row.id not in self._rows.holders
+            and (row.run_state is not RunState.WAITING or row.ready_at <= now)
+            and host_id in (None, row.host_id)
+        ]

@@ -1,0 +1,181 @@
+"""The event log in memory: the same rules as on a database, nothing durable.
+
+It stands on the same ledger as the databases, so a test that passes here can only fail there by
+something that SQL does. A new mission's epoch is 0 until somebody claims it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import anyio.lowlevel
+
+from open_agent.core.clock import Clock, SystemClock
+from open_agent.core.ids import MissionId, RunId, UserId
+from open_agent.events.log import Appended, CommitListener, EncodedRecord, Opened
+from open_agent.events.model.history import HistoryCompacted
+from open_agent.events.model.message import MessageReceived
+from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.union import Event, ExternalEvent
+from open_agent.events.projection import RunRow
+from open_agent.events.record import Record
+from open_agent.store.ledger import HeldMission, Ledger, Opening, mission_not_found
+from open_agent.store.listeners import Listeners
+from open_agent.store.requests import (
+    AnyRequest,
+    append_request,
+    external_request,
+    open_request,
+)
+from open_agent.store.rows import StoredEvent
+
+
+@dataclass(slots=True)
+class MemoryRows:
+    """What a database would hold; a `Source` for the ledger."""
+
+    missions: dict[MissionId, HeldMission] = field(default_factory=dict[MissionId, HeldMission])
+    holders: dict[MissionId, str] = field(default_factory=dict[MissionId, str])
+    runs: dict[RunId, RunRow] = field(default_factory=dict[RunId, RunRow])
+    owners: dict[UserId, int] = field(default_factory=dict[UserId, int])
+    events: dict[MissionId, list[StoredEvent]] = field(
+        default_factory=dict[MissionId, list[StoredEvent]]
+    )
+    openings: dict[tuple[UserId, str], Opening] = field(
+        default_factory=dict[tuple[UserId, str], Opening]
+    )
+
+    def mission(self, mission_id: MissionId) -> HeldMission | None:
+        """A mission, or nothing."""
+        held = self.missions.get(mission_id)
+        return held and HeldMission(held.row, held.epoch)
+
+    def run(self, run_id: RunId) -> RunRow | None:
+        """A run, or nothing."""
+        return self.runs.get(run_id)
+
+    def owner_seq(self, owner: UserId) -> int:
+        """The newest `owner_seq` of an owner; 0 for a new one."""
+        return self.owners.get(owner, 0)
+
+    def opening(self, owner: UserId, key: str) -> Opening | None:
+        """What the owner's idempotency key was used for."""
+        return self.openings.get((owner, key))
+
+    def keyed(self, mission_id: MissionId, key: str) -> StoredEvent | None:
+        """The event that was appended with the key."""
+        return next((e for e in self.events[mission_id] if e.key == key), None)
+
+    def between(self, mission_id: MissionId, after: int, upto: int) -> list[StoredEvent]:
+        """Events with `after < seq <= upto`."""
+        return self.events.get(mission_id, [])[after:upto]
+
+    def keep(self, ledger: Ledger) -> None:
+        """Take over what the ledger changed."""
+        for event in ledger.new:
+            self.events.setdefault(event.mission_id, []).append(event)
+        for mission_id, request in ledger.opened.items():
+            if request.key is not None:
+                opening = Opening(mission_id, request.digest)
+                self.openings[request.owner, request.key] = opening
+        for mission_id in ledger.changed | ledger.opened.keys():
+            self.missions[mission_id] = ledger.missions[mission_id]
+        self.runs |= ledger.runs
+        self.owners |= ledger.owners
+
+
+class InMemoryLog:
+    """`EventLog` for tests."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.rows = MemoryRows()
+        self._listeners = Listeners()
+
+    async def open_mission(
+        self,
+        mission_id: MissionId,
+        created: MissionCreated,
+        message: MessageReceived | None,
+        *,
+        key: str | None,
+        digest: str,
+    ) -> Opened:
+        """Create a mission with its first events, once per owner and `key`."""
+        done = await self._commit(open_request(mission_id, created, message, key, digest))
+        assert isinstance(done, Opened)
+        return done
+
+    async def append(
+        self,
+        mission_id: MissionId,
+        epoch: int,
+        events: Sequence[Event],
+        *,
+        run_id: RunId | None,
+        known_seq: int,
+    ) -> Appended:
+        """Append as the holder of the mission's lease."""
+        done = await self._commit(append_request(mission_id, epoch, events, run_id, known_seq))
+        assert isinstance(done, Appended)
+        return done
+
+    async def append_external(
+        self, mission_id: MissionId, event: ExternalEvent, *, key: str, owner: UserId
+    ) -> Appended:
+        """Append without a lease, once per mission and `key`."""
+        done = await self._commit(external_request(mission_id, event, key, owner))
+        assert isinstance(done, Appended)
+        return done
+
+    async def read(
+        self,
+        mission_id: MissionId,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        owner: UserId | None = None,
+    ) -> list[Record]:
+        """Records with `after < seq < before`, in order; with `owner`, only if it is theirs."""
+        held = self.rows.missions.get(mission_id)
+        if owner is not None and (held is None or held.row.owner_id != owner):
+            raise mission_not_found(mission_id)
+        return [event.record() for event in self._page(mission_id, after, before, limit)]
+
+    async def read_encoded(
+        self,
+        mission_id: MissionId,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+    ) -> list[EncodedRecord]:
+        """As `read`, but as the bytes that streams send; callers have checked the owner."""
+        return [event.encoded() for event in self._page(mission_id, after, before, limit)]
+
+    async def last_compaction(self, mission_id: MissionId) -> Record | None:
+        """The newest `history.compacted`, where a fold may start."""
+        for event in reversed(self.rows.events.get(mission_id, [])):
+            if isinstance(event.event, HistoryCompacted):
+                return event.record()
+        return None
+
+    def on_commit(self, listener: CommitListener) -> None:
+        """Tell `listener` of every record committed from now on."""
+        self._listeners.add(listener)
+
+    async def _commit(self, request: AnyRequest) -> Appended | Opened:
+        # As with a real log, other tasks run while an append is under way.
+        await anyio.lowlevel.checkpoint()
+        ledger = Ledger(self.rows, self.clock.now())
+        done = ledger.carry_out(request)
+        self.rows.keep(ledger)
+        self._listeners.tell(ledger.new)
+        return done
+
+    def _page(
+        self, mission_id: MissionId, after: int, before: int | None, limit: int
+    ) -> list[StoredEvent]:
+        events = self.rows.events.get(mission_id, [])
+        upto = len(events) if before is None else max(0, before - 1)
+        return events[max(0, after) : upto][:limit]
