@@ -46,6 +46,7 @@ class SupervisedProcess:
         self._exited = anyio.Event()
         self._gone = anyio.Event()
         self._failure: OSError | None = None
+        self._is_lost = False
         self._answers: dict[int, asyncio.Future[list[BackgroundProcess]]] = {}
         self._asked = 0
         self._on_gone: list[Callable[[], None]] = []
@@ -104,7 +105,7 @@ class SupervisedProcess:
     async def wait(self) -> int:
         """The program's exit code; see `Process`."""
         await self._exited.wait()
-        if self.exit_code is None:
+        if self.exit_code is None or self._is_lost:
             raise ProcessLost("What watched over the command was ended.")
         return self.exit_code
 
@@ -194,6 +195,8 @@ class SupervisedProcess:
                         for pid, command in said["processes"]
                     ]
                 )
+        elif "lost" in said:
+            self._is_lost = True
         elif "gone" in said:
             self._finish()
 

@@ -5,6 +5,7 @@ another keeper, and one socket to each keeper. There is no task in the backgroun
 calls when a keeper says something.
 """
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -163,14 +164,15 @@ class SupervisedProcesses:
         """Ask for a keeper that has these descriptors."""
         async with self._sending:
             for _ in range(2):
-                if self._supervisor is None or self._supervisor.has_ended():
+                if self._supervisor is None:
                     # 25 ms, of which the event loop sees nothing.
                     self._supervisor = await to_thread.run_sync(_Supervisor, self._lock_path)
-                try:
-                    await self._supervisor.send(fds)
-                    return
-                except (BrokenPipeError, ConnectionError):
-                    await self._supervisor.close()
+                if not self._supervisor.has_ended():
+                    with contextlib.suppress(ConnectionError):
+                        await self._supervisor.send(fds)
+                        return
+                await self._supervisor.close()
+                self._supervisor = None
             raise ProcessLost("The supervisor of commands does not start.")
 
 

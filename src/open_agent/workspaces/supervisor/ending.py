@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from open_agent.workspaces.supervisor.tree import Seen, look_at
+from open_agent.workspaces.supervisor.tree import Seen, children, descendants, look_at
 
 FAREWELL_GRACE = 0.5
 """Seconds between TERM and KILL when nobody is left to wait for a polite end."""
@@ -26,10 +26,35 @@ def send(process: Seen, *signals: signal.Signals) -> None:
             os.close(handle)
 
 
-class Ending:
-    """TERM for all, then KILL in rounds, until the caller finds nothing left."""
+def kill_groups(targets: list[Seen]) -> None:
+    """Kill whole process groups at one stroke; a fork bomb is one.
 
-    def __init__(self, grace: float) -> None:
+    They hold nobody else's processes: each command is a session of its own, and a group does not
+    reach across sessions.
+    """
+    members = {target.group: target for target in targets}
+    for group, member in members.items():
+        now = look_at(member.pid)
+        # A number in use is not given to another group.
+        if now and now.started == member.started and now.group == group != os.getpgrp():
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
+
+
+class Ending:
+    """TERM for all that descends from us, then KILL in rounds, until nothing is left.
+
+    KILL goes to our children alone: what they leave behind becomes ours the moment they die, and
+    the id of a child is not given away before we have reaped it. So every round takes a layer off,
+    and nothing that forks, however fast, gets away.
+
+    Args:
+        grace: Seconds between TERM and KILL.
+        without: Children to be left alone, with what is below them.
+    """
+
+    def __init__(self, grace: float, without: set[int]) -> None:
+        self._without = without
         self._kill_at = time.monotonic() + grace
         self._next = 0.0
         self._rounds = 0
@@ -49,29 +74,25 @@ class Ending:
         """Seconds until `act` has something to do."""
         return max(0.0, self._next - time.monotonic())
 
-    def act(self, targets: list[Seen]) -> None:
+    def act(self) -> None:
         """Send what is due now."""
         now = time.monotonic()
         if now < self._next:
             return
-        if now < self._kill_at:
-            if not self._is_asked:
-                self._is_asked = True
-                for target in targets:
-                    # A stopped process takes TERM only once it goes on.
-                    send(target, signal.SIGTERM, signal.SIGCONT)
+        if now >= self._kill_at:
+            self._kill()
+        elif not self._is_asked:
+            self._is_asked = True
             self._next = self._kill_at
-            return
-        for target in targets:
-            send(target, signal.SIGKILL)
-        self._rounds += 1
-        if self._rounds > 2:
-            self._kill_groups(targets)
-        self._next = now + min(0.02 * self._rounds, 0.25)
+            for process in descendants(os.getpid(), without=self._without):
+                # A stopped process takes TERM only once it goes on.
+                send(process, signal.SIGTERM, signal.SIGCONT)
 
-    def _kill_groups(self, targets: list[Seen]) -> None:
-        # They fork faster than we look. A group is killed at one stroke, and theirs are all their
-        # own: each command is a session, and groups do not reach across sessions.
-        for group in {target.group for target in targets} - {0, 1, os.getpgrp()}:
+    def _kill(self) -> None:
+        if self._rounds == 0:
+            kill_groups(descendants(os.getpid(), without=self._without))
+        for pid in children() - self._without:
             with contextlib.suppress(OSError):
-                os.killpg(group, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+        self._rounds += 1
+        self._next = time.monotonic() + (0.001 if self._rounds < 200 else 0.1)

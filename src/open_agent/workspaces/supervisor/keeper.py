@@ -38,17 +38,18 @@ class Keeper:
         poll.register(self._alarm, select.POLLIN)
         while self._reap():
             if self._ending:
-                self._ending.act(self._below())
+                self._ending.act()
                 if self._ending.is_hopeless:
                     self._tell(gone=[process.pid for process in self._below()])
                     return
-            wait = None if self._ending is None else self._ending.due_in() * 1000 + 1
+            wait = None if self._ending is None else self._ending.due_in() * 1000
             for fd, _ in poll.poll(wait):
                 if fd != self._alarm.fileno():
                     if not self._obey():
                         poll.unregister(self._control)
                 elif signal.SIGTERM in self._alarm.take() and os.getppid() != self._supervisor:
                     # The supervisor has died. Any other TERM, `pkill python`, is not meant for us.
+                    self._tell(lost=True)
                     self._end(FAREWELL_GRACE)
         self._tell(gone=[])
 
@@ -121,7 +122,7 @@ class Keeper:
 
     def _end(self, grace: float) -> None:
         if self._ending is None:
-            self._ending = Ending(grace)
+            self._ending = Ending(grace, without=set())
         self._ending.hasten(grace)
 
     def _tell(self, **what: Any) -> None:

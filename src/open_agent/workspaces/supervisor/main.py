@@ -15,7 +15,7 @@ from typing import NoReturn
 from open_agent.workspaces.supervisor.alarm import Alarm
 from open_agent.workspaces.supervisor.ending import FAREWELL_GRACE, GIVE_UP, Ending
 from open_agent.workspaces.supervisor.keeper import Keeper
-from open_agent.workspaces.supervisor.tree import descendants
+from open_agent.workspaces.supervisor.tree import children
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -55,7 +55,7 @@ class Supervisor:
 
     def _wait(self) -> float | None:
         if self._orphans:
-            return self._orphans.due_in() * 1000 + 1
+            return self._orphans.due_in() * 1000
         return 100 if self._impatient_at else None
 
     def _fork(self) -> bool:
@@ -102,15 +102,14 @@ class Supervisor:
             if pid in self._keepers:
                 self._keepers.discard(pid)
                 if status and self._orphans is None:
-                    self._orphans = Ending(FAREWELL_GRACE)
+                    self._orphans = Ending(FAREWELL_GRACE, without=self._keepers)
 
     def _end_orphans(self) -> None:
         assert self._orphans
-        left = descendants(os.getpid(), without=self._keepers)
-        if not left or self._orphans.is_hopeless:
+        if not children() - self._keepers or self._orphans.is_hopeless:
             self._orphans = None
             return
-        self._orphans.act([seen for seen in left if not seen.is_zombie])
+        self._orphans.act()
 
     def _be_impatient(self) -> bool:
         """Once keepers have had their time, do it ourselves; whether to go on."""
@@ -121,7 +120,7 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         if self._orphans is None:
-            self._orphans = Ending(0)
+            self._orphans = Ending(0, without=self._keepers)
         return now < self._impatient_at + GIVE_UP
 
 

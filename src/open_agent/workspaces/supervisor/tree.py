@@ -43,6 +43,17 @@ def descendants(root: int, *, without: set[int]) -> list[Seen]:
     return found
 
 
+def children() -> set[int]:
+    """The ids of our own children, those that have ended and are not yet reaped included."""
+    me = os.getpid()
+    try:
+        with open(f"/proc/{me}/task/{me}/children", encoding="ascii") as file:  # noqa: PTH123
+            return {int(pid) for pid in file.read().split()}
+    except OSError:
+        # A kernel without CONFIG_PROC_CHILDREN.
+        return {seen.pid for seen in descendants(me, without=set()) if seen.parent == me}
+
+
 def command_of(pid: int) -> str:
     """The command line, for people."""
     try:
