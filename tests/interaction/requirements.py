@@ -1,0 +1,151 @@
+"""What the product promises its clients, each promise with an id that its tests carry.
+
+A test says `@requirement("tasks:submit:accepted")`. `test_requirements.py` fails for a promise
+that no test proves, and for a test that proves no promise. A known gap is said here, as data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pytest
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One promised behaviour.
+
+    Attributes:
+        source: Who says so: `original` (its clients rely on it), `design` or `issue`.
+        sentence: What a client can count on.
+        gap: Why no test proves it yet; empty when one must.
+    """
+
+    source: str
+    sentence: str
+    gap: str = ""
+
+
+NOT_BUILT = "not built"
+
+PROMISES = {
+    # The task API, as the original's clients know it.
+    "tasks:submit:accepted": Promise(
+        "original", "POST /api/task answers with the id and status `pending`.", NOT_BUILT
+    ),
+    "tasks:submit:empty": Promise("issue", "An empty task is refused with 422.", NOT_BUILT),
+    "tasks:submit:idempotent": Promise(
+        "design", "The same Idempotency-Key submits once, across restarts too.", NOT_BUILT
+    ),
+    "tasks:submit:key-reused": Promise(
+        "design", "The same Idempotency-Key for another task is a conflict.", NOT_BUILT
+    ),
+    "tasks:submit:not-json": Promise(
+        "issue", "A body without the JSON content type is refused.", NOT_BUILT
+    ),
+    "tasks:show:shape": Promise(
+        "original", "GET /api/task/{id} has the original's fields, and they are true.", NOT_BUILT
+    ),
+    "tasks:show:unknown": Promise("original", "An unknown id is 404.", NOT_BUILT),
+    "tasks:list:newest-first": Promise(
+        "issue", "GET /api/tasks is an array in order of time with a Link header.", NOT_BUILT
+    ),
+    "tasks:stats:true": Promise(
+        "original", "GET /api/stats counts what the tasks really were and cost.", NOT_BUILT
+    ),
+    "tasks:stop:ends": Promise(
+        "design", "Stop ends the run and every process it started.", NOT_BUILT
+    ),
+    "tasks:stop:finished": Promise(
+        "original", "Stopping a task that is over says so and changes nothing.", NOT_BUILT
+    ),
+    "tasks:stop:while-asking": Promise(
+        "design", "Stop does not wait for the model to finish its sentence.", NOT_BUILT
+    ),
+    "tasks:stream:live": Promise(
+        "original", "The stream sends log entries as they happen, and `done` at the end.", NOT_BUILT
+    ),
+    "tasks:stream:resume": Promise(
+        "design", "Last-Event-ID and ?after= give the exact remainder.", NOT_BUILT
+    ),
+    "tasks:stream:finished": Promise(
+        "issue", "The stream of a finished task is the same whenever it is asked for.", NOT_BUILT
+    ),
+    "tasks:stream:keep-alive": Promise(
+        "issue", "A silent stream sends keep-alives, which are not events.", NOT_BUILT
+    ),
+    # Missions as events.
+    "missions:events:paged": Promise(
+        "design", "Events are read in pages by `after`, `before` and `limit`.", NOT_BUILT
+    ),
+    "missions:stream:deltas": Promise(
+        "design", "The event stream carries live text too, without ids.", NOT_BUILT
+    ),
+    "missions:stream:exact": Promise(
+        "design", "A stream cut anywhere and resumed equals the log.", NOT_BUILT
+    ),
+    "missions:stream:slow-client": Promise(
+        "design", "A client that does not read costs nothing and slows nobody.", NOT_BUILT
+    ),
+    # Who may do what.
+    "access:token:required": Promise(
+        "design", "Every path but the public ones needs a credential.", NOT_BUILT
+    ),
+    "access:token:file": Promise(
+        "issue", "The token lies in a file that only its owner can read.", NOT_BUILT
+    ),
+    "access:dev-mode:loopback": Promise(
+        "issue", "DEV_MODE admits loopback without a token, nobody else.", NOT_BUILT
+    ),
+    "access:host:checked": Promise("design", "A foreign Host header is refused.", NOT_BUILT),
+    "access:origin:checked": Promise("design", "A foreign Origin is refused.", NOT_BUILT),
+    "access:errors:shape": Promise(
+        "issue", "Errors are {error: {code, message, details}} with stable codes.", NOT_BUILT
+    ),
+    # The server itself.
+    "server:health:public": Promise(
+        "original", "GET /api/health needs no credential and says little.", NOT_BUILT
+    ),
+    "server:ready:draining": Promise(
+        "issue", "GET /api/ready is 503 while starting or draining.", NOT_BUILT
+    ),
+    "server:stop:graceful": Promise(
+        "issue", "SIGTERM with five runs and fifty streams ends within 25 s; all resume.", NOT_BUILT
+    ),
+    "server:kill:resumes": Promise(
+        "design", "After kill -9 a task finishes by itself at the next start.", NOT_BUILT
+    ),
+    "server:start:in-use": Promise(
+        "issue", "A second server on the same DATA_DIR refuses to start.", NOT_BUILT
+    ),
+    "server:openapi:complete": Promise(
+        "issue", "Every route and model is described in the OpenAPI document.", NOT_BUILT
+    ),
+    # The command line.
+    "cli:run:follows": Promise(
+        "issue", "`open-agent run` submits, shows the work live, and exits by outcome.", NOT_BUILT
+    ),
+    "cli:run:interrupt": Promise(
+        "issue", "Ctrl-C asks once, then stops the run.", NOT_BUILT
+    ),
+    "cli:run:json": Promise("issue", "`--json` prints what scripts can read.", NOT_BUILT),
+    "cli:config:origins": Promise(
+        "issue", "`open-agent config` shows each value and where it came from.", NOT_BUILT
+    ),
+    "cli:doctor:mends": Promise(
+        "issue", "`open-agent doctor` says what is wrong and how to mend it.", NOT_BUILT
+    ),
+}  # fmt: skip
+
+
+def requirement(*ids: str) -> Callable[[Test], Test]:
+    """Say which promises a test proves."""
+
+    def mark(test: Test) -> Test:
+        for id_ in ids:
+            test = pytest.mark.requirement(id_)(test)
+        return test
+
+    return mark
