@@ -144,8 +144,8 @@ class Conversation:
             case RunStarted():
                 self._start(seq, event)
             case RunFinished():
-                self._close(seq)
                 self._is_active = self._is_in_flight = False
+                self._close(seq)
             case HistoryCompacted() if event.upto_seq > self._restored_upto:
                 self._shorten(event)
             case _:
