@@ -60,12 +60,17 @@ WHEELS = {
 
 
 def main() -> None:
-    """Set up for `run` (what the product needs) or `dev` (what its tests need as well)."""
+    """Set up for `run` (what the product needs) or `dev` (what its tests need as well).
+
+    `uv` only sees to it that there is one, and prints where.
+    """
     kind = sys.argv[1] if len(sys.argv) > 1 else "dev"
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not is_set_up(kind):
+        if kind == "uv":
+            print(find_uv())
+        elif not is_set_up(kind):
             sync(find_uv(), kind)
 
 
