@@ -25,7 +25,7 @@ bench: ## Measure against the figures in the design; results go to bench/results
 
 docs: ## Write docs/reference/ anew from the code
 	@tools/setup dev
-	@.venv/bin/python docs/generate.py
+	@.venv/bin/python -m docs.generate
 
 clean: ## Remove what the commands above made, but for .run/, which holds your work
 	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,7 +18,7 @@ STAGES = {
     "format": ["ruff", "format", "--check", "--quiet"],
     "types": ["pyright"],
     "layers": ["lint-imports", "--no-logo"],
-    "reference pages": ["python", "docs/generate.py", "--check"],
+    "reference pages": ["python", "-m", "docs.generate", "--check"],
 }
 """Everything but the tests; silent unless something is wrong."""
 
