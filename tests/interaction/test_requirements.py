@@ -9,15 +9,14 @@ from tests.interaction.requirements import PROMISES
 from tests.sources import ROOT, FunctionNode, Source, sources
 
 HERE = ROOT / "tests" / "interaction"
-OWN_KIND = {"models", "tools"}
-"""Folders that test a part through its front door, and no promise to clients."""
+FACING_CLIENTS = {"cli", "http", "server"}
+"""Folders whose tests see what clients see; the others test a part through its front door."""
 
 
 def tests() -> Iterator[tuple[Source, FunctionNode, list[str]]]:
     """The interaction tests with the ids that they carry."""
     for source in sources(HERE):
-        is_ours = source.path.parent != HERE and source.path.parts[len(HERE.parts)] not in OWN_KIND
-        if not is_ours:
+        if source.path.parts[len(HERE.parts)] not in FACING_CLIENTS:
             continue
         for function in source.functions:
             if function.name.startswith("test_"):
