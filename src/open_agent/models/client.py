@@ -93,7 +93,7 @@ class ModelClient:
                 raise call.account(self._failure(error, call.has_answered)) from None
         return call.reply()
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Close the connections that this client opened."""
         if self._owns_http and self._http is not None:
             await self._http.aclose()

@@ -52,12 +52,13 @@ class Endpoint:
     @property
     def is_private(self) -> bool:
         """Whether it is this machine or its own network, where nobody sends a bill."""
-        if self.host == "localhost" or self.host.endswith((".localhost", ".local", ".internal")):
-            return True
         try:
             address = ipaddress.ip_address(self.host)
         except ValueError:
-            return False
+            is_single = (
+                bool(self.host) and "." not in self.host
+            )  # `localhost`, or a container's name
+            return is_single or self.host.endswith((".localhost", ".local", ".internal"))
         return address.is_private or address.is_loopback or address.is_link_local
 
 
