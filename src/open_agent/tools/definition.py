@@ -127,14 +127,18 @@ class FunctionTool:
         self.effect = effect
         self.timeout = timeout
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Its definition in the OpenAI function format."""
+        return self._schema
+
     # Made at the first use: building the pydantic model takes about a millisecond per tool.
     @cached_property
     def _parameters(self) -> Parameters:
         return Parameters(self._function)
 
     @cached_property
-    def schema(self) -> dict[str, Any]:
-        """Its definition in the OpenAI function format."""
+    def _schema(self) -> dict[str, Any]:
         return {
             "type": "function",
             "function": {
