@@ -4,6 +4,7 @@ Every id on the wire is a UUID without a prefix. The types exist so that a run's
 passed where a mission's is meant.
 """
 
+import secrets
 import uuid
 from typing import NewType
 
@@ -20,6 +21,11 @@ DEFAULT_OWNER = UserId("default")
 def new_uuid() -> str:
     """A random UUID (version 4, RFC 9562) in its canonical form."""
     return str(uuid.uuid4())
+
+
+def new_token() -> str:
+    """A secret of 256 random bits, in letters that need no escaping."""
+    return secrets.token_urlsafe(32)
 
 
 def is_uuid(text: str) -> bool:

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from open_agent.core.errors import Unavailable
+from open_agent.server.connection import Connection
 
 CLOSE_SECONDS = 3
 """What open connections get after draining."""
@@ -111,7 +112,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         timeout_graceful_shutdown=CLOSE_SECONDS,
         timeout_keep_alive=75,
         h11_max_incomplete_event_size=64 * 1024,
-        http="httptools",
+        http=Connection,
         ws="none",
         loop="none",
         proxy_headers=False,

@@ -4,6 +4,7 @@ While there is one user, whoever holds the token of `DATA_DIR` is that user. How
 it is the server's business.
 """
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -106,10 +107,8 @@ def _write_once(path: Path, token: str) -> None:
             file.write(f"{token}\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            pass
     finally:
         draft.unlink()
 

@@ -4,17 +4,18 @@ Records pass through as the bytes that the log keeps. How they are framed for a 
 server's business.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from open_agent.core.actor import Actor
-from open_agent.core.ids import MissionId
+from open_agent.core.errors import NotFound
+from open_agent.core.ids import MissionId, is_uuid
 from open_agent.core.mission import Mission
 from open_agent.engine.feed import Feed, Watch
 from open_agent.events.delta import Delta
 from open_agent.events.log import EncodedRecord, EventLog
-from open_agent.store.missions import MissionStore
+from open_agent.store.missions import Missions
 
 READ_BYTES = 256 * 1024
 """About how much a follower reads at once; a batch is all that waits for a slow reader."""
@@ -93,7 +94,7 @@ class Follower:
 class MissionEvents:
     """The event view of missions."""
 
-    def __init__(self, log: EventLog, missions: MissionStore, feed: Feed) -> None:
+    def __init__(self, log: EventLog, missions: Missions, feed: Feed) -> None:
         self._log = log
         self._missions = missions
         self._feed = feed
@@ -104,6 +105,8 @@ class MissionEvents:
         Raises:
             NotFound: It does not exist, or is not the actor's (`mission.not_found`).
         """
+        if not is_uuid(mission_id):
+            raise NotFound("mission.not_found", f"There is no mission {mission_id}.")
         return await self._missions.get(mission_id, owner=actor.user_id)
 
     async def page(
@@ -143,7 +146,7 @@ class MissionEvents:
         return found
 
     @contextmanager
-    def follow(self, mission: Mission) -> Iterator[Follower]:
+    def follow(self, mission: Mission) -> Generator[Follower]:
         """Follow a mission that the caller has got, for as long as the context lasts."""
         with self._feed.watch(mission.id) as watch:
             yield Follower(self._log, self._feed, watch, mission)

@@ -56,8 +56,13 @@ class Places:
 
 
 def _named_directory(named: str) -> Path:
-    path = Path(named).expanduser()
-    if "\0" in named or not path.is_absolute():
+    path = Path(named)
+    try:
+        path = path.expanduser()
+        is_text = "\0" not in named and bool(named.encode())
+    except (RuntimeError, UnicodeEncodeError):  # `~nobody`; a lone surrogate
+        is_text = False
+    if not is_text or not path.is_absolute():
         raise Invalid(
             "working_dir.not_absolute",
             f"working_dir must be an absolute path; {named!r} is not.",

@@ -1,14 +1,14 @@
 """Tasks: one instruction, one run, on the same log and engine as everything else."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import anyio
-import pydantic_core
 
 from open_agent.core.actor import Actor
-from open_agent.core.errors import Conflict, Invalid
-from open_agent.core.ids import MessageId, MissionId, new_uuid
+from open_agent.core.errors import Conflict, Invalid, NotFound
+from open_agent.core.ids import MessageId, MissionId, is_uuid, new_uuid
 from open_agent.core.mission import Mission, MissionKind
 from open_agent.core.money import from_cents
 from open_agent.core.run import RunState
@@ -19,7 +19,7 @@ from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
 from open_agent.services.places import Places
-from open_agent.store.missions import Missions
+from open_agent.store.missions import MissionPage, Missions
 
 LONGEST_TASK_BYTES = 128 * 1024
 TITLE_CHARACTERS = 100
@@ -66,7 +66,8 @@ class Tasks:
         instruction = _checked(request.instruction)
         model = self._places.checked_model(request.model)
         mission_id = MissionId(new_uuid())
-        workspace = await self._places.workspace(mission_id, request.working_dir)
+        named = (request.working_dir or "").strip() or None
+        workspace = await self._places.workspace(mission_id, named)
         opened = await self._log.open_mission(
             mission_id,
             MissionCreated(
@@ -74,7 +75,7 @@ class Tasks:
                 kind=MissionKind.TASK,
                 title=_title(instruction),
                 workspace=str(workspace),
-                is_workspace_ours=request.working_dir is None,
+                is_workspace_ours=named is None,
                 host_id=self._places.host_id,
             ),
             MessageReceived(
@@ -98,9 +99,28 @@ class Tasks:
         """A task of the actor's.
 
         Raises:
-            NotFound: It does not exist, or is not the actor's.
+            NotFound: It does not exist, or is not the actor's (`task.not_found`).
         """
-        return await self._missions.get(task_id, owner=actor.user_id)
+        not_found = NotFound("task.not_found", f"Task {task_id} not found.")
+        if not is_uuid(task_id):
+            raise not_found
+        try:
+            mission = await self._missions.get(task_id, owner=actor.user_id)
+        except NotFound:
+            raise not_found from None
+        if mission.kind is not MissionKind.TASK:
+            raise not_found
+        return mission
+
+    async def page(self, actor: Actor, *, after: str | None, limit: int) -> MissionPage:
+        """The actor's tasks, newest first; `after` is the `next` of the page before.
+
+        Raises:
+            Invalid: `after` is not a cursor of ours (`cursor.invalid`).
+        """
+        return await self._missions.page(
+            owner=actor.user_id, after=after, limit=limit, kind=MissionKind.TASK
+        )
 
     async def stop(self, actor: Actor, task_id: MissionId) -> Mission:
         """End a task that has not ended, with everything it started.
@@ -109,7 +129,7 @@ class Tasks:
         the log by then and cannot be lost.
 
         Raises:
-            NotFound: It does not exist, or is not the actor's.
+            NotFound: It does not exist, or is not the actor's (`task.not_found`).
             Conflict: It has ended already (`task.not_running`).
         """
         mission = await self.get(actor, task_id)
@@ -154,4 +174,4 @@ def _title(instruction: str) -> str:
 
 def _digest(request: TaskRequest) -> str:
     fields = [request.instruction, request.model, request.working_dir, request.budget_cents]
-    return hashlib.sha256(pydantic_core.to_json(fields)).hexdigest()
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

@@ -1,0 +1,64 @@
+"""What routes are given: the actor, the services, ids and cursors as the wire has them."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+
+from open_agent.core.actor import Actor
+from open_agent.core.ids import MissionId
+from open_agent.server.auth import ACTOR
+from open_agent.server.services import Services
+from open_agent.server.streams import Streams
+
+
+def get_actor(request: Request) -> Actor:
+    """Who is calling; `auth.py` has let nobody else in."""
+    actor: Actor = request.scope[ACTOR]
+    return actor
+
+
+def get_services(request: Request) -> Services:
+    """What can be asked."""
+    services: Services = request.app.state.services
+    return services
+
+
+def get_streams(request: Request) -> Streams:
+    """What opens streams."""
+    streams: Streams = request.app.state.streams
+    return streams
+
+
+def get_task_id(
+    id: Annotated[str, Path(description="The task's id, a UUID.")],
+) -> MissionId:
+    """A task's id in the form that we hand out; the service says whether it is one."""
+    return MissionId(id.lower())
+
+
+def get_mission_id(
+    id: Annotated[str, Path(description="The mission's id, a UUID.")],
+) -> MissionId:
+    """A mission's id in the form that we hand out; the service says whether it is one."""
+    return MissionId(id.lower())
+
+
+def get_cursor(
+    last_event_id: Annotated[
+        str | None,
+        Header(description="The `id` of the last event that was seen; wins over `after`."),
+    ] = None,
+    after: Annotated[
+        str | None, Query(description="The same, for clients that cannot send the header.")
+    ] = None,
+) -> str | None:
+    """Where a stream is to go on."""
+    return last_event_id or after
+
+
+CurrentActor = Annotated[Actor, Depends(get_actor)]
+AllServices = Annotated[Services, Depends(get_services)]
+AllStreams = Annotated[Streams, Depends(get_streams)]
+TaskIdInPath = Annotated[MissionId, Depends(get_task_id)]
+MissionIdInPath = Annotated[MissionId, Depends(get_mission_id)]
+StreamCursor = Annotated[str | None, Depends(get_cursor)]

@@ -1,0 +1,127 @@
+"""The server about itself."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from open_agent.server.deps import AllServices, CurrentActor
+from open_agent.server.descriptions import FAILURES, failing
+from open_agent.server.wire import Wire
+from open_agent.services.system import Phase
+
+router = APIRouter(prefix="/api", tags=["system"])
+
+
+class Health(Wire):
+    """That the server answers, and how to talk to it: the original's fields and `ready`."""
+
+    status: Literal["ok"] = Field(description="Always `ok`; a server that is not does not answer.")
+    version: str = Field(description="The server's version.")
+    dev_mode: bool = Field(description="Callers on the server's own machine need no token.")
+    auth_required: bool = Field(description="Callers need a token.")
+    auth_mode: Literal["disabled", "single_tenant", "multi_user"] = Field(
+        description="Who can call: anyone here, the owner, or users."
+    )
+    max_iterations: int = Field(description="Steps that a run may take.")
+    ready: bool = Field(description="As `/api/ready`.")
+
+
+class Ready(Wire):
+    """Whether to send the server work."""
+
+    ready: bool = Field(description="It has started and is not about to stop.")
+
+
+class DatabaseStatus(Wire):
+    """The database."""
+
+    kind: str = Field(description="`sqlite` or `postgresql`.")
+    ok: bool = Field(description="It answers.")
+    problem: str | None = Field(description="Why it does not.")
+
+
+class EngineStatus(Wire):
+    """The engine, and the caller's missions in it."""
+
+    kind: str = Field(description="`embedded` or `distributed`.")
+    active_here: int = Field(description="Missions that this process works on.")
+    queued: int = Field(description="The caller's missions that wait for a worker.")
+    running: int = Field(description="The caller's missions at work, parked ones included.")
+
+
+class ModelStatus(Wire):
+    """The model endpoint."""
+
+    endpoint: str = Field(description="Its address.")
+    default_model: str = Field(description="The model of tasks that name none.")
+
+
+class Versions(Wire):
+    """What runs here."""
+
+    server: str = Field(description="The server.")
+    python: str = Field(description="Python, and on what.")
+    libraries: dict[str, str] = Field(description="What the server stands on.")
+
+
+class ServerStatus(Wire):
+    """The server, in detail."""
+
+    phase: Phase = Field(description="`starting`, `ready` or `draining`.")
+    database: DatabaseStatus = Field(description="The database.")
+    engine: EngineStatus = Field(description="The engine.")
+    model: ModelStatus = Field(description="The model endpoint.")
+    versions: Versions = Field(description="What runs here.")
+
+
+@router.get("/health")
+async def get_health(services: AllServices) -> Health:
+    """That the server answers, and how to talk to it. Public."""
+    installation = services.system.installation
+    is_open = installation.is_dev_mode
+    return Health(
+        status="ok",
+        version=installation.version,
+        dev_mode=is_open,
+        auth_required=not is_open,
+        auth_mode="disabled" if is_open else "single_tenant",
+        max_iterations=installation.max_iterations,
+        ready=services.system.readiness.is_ready,
+    )
+
+
+@router.get("/ready", responses={503: {"description": FAILURES[503], "model": Ready}})
+async def get_ready(services: AllServices, response: Response) -> Ready:
+    """Whether to send the server work: 503 while it starts or stops. Public."""
+    is_ready = services.system.readiness.is_ready
+    response.status_code = 200 if is_ready else 503
+    return Ready(ready=is_ready)
+
+
+@router.get("/status", responses=failing(401))
+async def get_status(actor: CurrentActor, services: AllServices) -> ServerStatus:
+    """The server in detail: its database, engine, model endpoint and versions."""
+    system = services.system
+    installation = system.installation
+    status = await system.status(actor)
+    return ServerStatus(
+        phase=system.readiness.phase,
+        database=DatabaseStatus(
+            kind=installation.database,
+            ok=status.database_problem is None,
+            problem=status.database_problem,
+        ),
+        engine=EngineStatus(
+            kind=installation.engine,
+            active_here=status.active_here,
+            queued=status.queued,
+            running=status.running,
+        ),
+        model=ModelStatus(endpoint=installation.endpoint, default_model=installation.default_model),
+        versions=Versions(
+            server=installation.version,
+            python=installation.python,
+            libraries=dict(installation.libraries),
+        ),
+    )

@@ -1,0 +1,22 @@
+"""What routes can ask, in one value that `app` fills."""
+
+from dataclasses import dataclass
+
+from open_agent.core.clock import Clock
+from open_agent.services.access import Access
+from open_agent.services.missions import MissionEvents
+from open_agent.services.stats import Stats
+from open_agent.services.system import System
+from open_agent.services.tasks import Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that the server offers over HTTP."""
+
+    tasks: Tasks
+    missions: MissionEvents
+    stats: Stats
+    system: System
+    access: Access
+    clock: Clock

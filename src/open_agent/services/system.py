@@ -1,0 +1,108 @@
+"""The server about itself: what it is, and whether it is ready."""
+
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from open_agent.core.actor import Actor
+from open_agent.core.errors import OpenAgentError
+from open_agent.core.run import RunState
+from open_agent.engine.base import Engine
+from open_agent.store.missions import Missions
+
+
+class Phase(StrEnum):
+    """Where the server is in its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether to send this process work; `app` says when that changes."""
+
+    phase: Phase = Phase.STARTING
+
+    @property
+    def is_ready(self) -> bool:
+        """It has started and is not about to stop."""
+        return self.phase is Phase.READY
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What does not change while the server runs.
+
+    Attributes:
+        database: Which database, without how to reach it: `sqlite` or `postgresql`.
+        engine: Which engine: `embedded` or `distributed`.
+        endpoint: The model endpoint's address, without credentials.
+        libraries: Versions of what the server stands on.
+    """
+
+    version: str
+    is_dev_mode: bool
+    max_iterations: int
+    database: str
+    engine: str
+    endpoint: str
+    default_model: str
+    libraries: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def python(self) -> str:
+        """The Python that runs it, and on what."""
+        return f"{platform.python_version()} on {sys.platform}"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the server is now.
+
+    Attributes:
+        database_problem: Why the database does not answer, when it does not.
+        active_here: Missions that this process works on.
+        queued: The actor's missions that wait for a worker.
+        running: The actor's missions at work, parked ones included.
+    """
+
+    database_problem: str | None
+    active_here: int
+    queued: int
+    running: int
+
+
+class System:
+    """What the server says about itself."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        readiness: Readiness,
+        engine: Engine,
+        missions: Missions,
+    ) -> None:
+        self.installation = installation
+        self.readiness = readiness
+        self._engine = engine
+        self._missions = missions
+
+    async def status(self, actor: Actor) -> Status:
+        """Ask the database and the engine how they are."""
+        problem: str | None = None
+        counts: dict[RunState, int] = {}
+        try:
+            for total in await self._missions.totals(owner=actor.user_id):
+                counts[total.run_state] = counts.get(total.run_state, 0) + total.count
+        except OpenAgentError as error:
+            problem = error.message
+        return Status(
+            database_problem=problem,
+            active_here=self._engine.active,
+            queued=counts.get(RunState.QUEUED, 0),
+            running=counts.get(RunState.RUNNING, 0) + counts.get(RunState.WAITING, 0),
+        )
