@@ -14,7 +14,7 @@ from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelF
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunFinished, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
-from open_agent.store.database import Database
+from open_agent.store.base import Database
 
 ANNA, BEN = UserId("anna"), UserId("ben")
 

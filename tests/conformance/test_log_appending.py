@@ -11,7 +11,7 @@ from open_agent.events.log import Appended, EncodedRecord, LeaseLost, Opened
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.union import UnknownEvent
 from open_agent.events.record import Record
-from open_agent.store.database import Database
+from open_agent.store.base import Database
 from tests.conformance.making import (
     ANNA,
     BEN,

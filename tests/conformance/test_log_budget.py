@@ -6,7 +6,7 @@ import anyio
 
 from open_agent.core.ids import MissionId, RunId
 from open_agent.events.log import BudgetSpent
-from open_agent.store.database import Database
+from open_agent.store.base import Database
 from tests.conformance.making import (
     ANNA,
     answered,

@@ -10,7 +10,7 @@ from open_agent.core.ids import MissionId, UserId
 from open_agent.core.run import RunState
 from open_agent.events.log import LeaseLost
 from open_agent.events.model.cancel import CancelRequested
-from open_agent.store.database import Database
+from open_agent.store.base import Database
 from open_agent.store.leases import Claimed, Held
 from tests.conformance.making import (
     ANNA,

@@ -7,7 +7,7 @@ import pytest
 from open_agent.core.errors import Invalid, NotFound
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Outcome, RunState, Usage
-from open_agent.store.database import Database
+from open_agent.store.base import Database
 from tests.conformance.making import (
     ANNA,
     BEN,

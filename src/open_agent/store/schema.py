@@ -13,14 +13,15 @@ from open_agent.core.errors import Conflict
 REVISIONS = ("0001",)
 """Every revision of the schema, oldest first; the last is today's."""
 
-VERSION_TABLE = "alembic_version"
+VERSION_TABLE = "open_agent_schema"
+"""Not Alembic's own name, which another program in the same PostgreSQL database may be using."""
 
 
 def needs_migration(tables: set[str], version: str | None, *, where: str) -> bool:
     """Whether the database is empty or older than this program.
 
     Args:
-        tables: The names of all its tables.
+        tables: The names of its tables; on PostgreSQL, of those that we would use.
         version: What its version table says.
         where: How to name the database to a person.
 

@@ -10,8 +10,8 @@ from open_agent.core.ids import MissionId, UserId, new_uuid
 from open_agent.core.mission import Mission, MissionKind
 from open_agent.core.run import Outcome, RunState
 from open_agent.events.projection import MissionRow
+from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
-from open_agent.store.database import Database
 from open_agent.store.leases import Claimed, Held, Unfinished
 from open_agent.store.ledger import mission_not_found
 from open_agent.store.missions import MissionPage, MissionTotal, cursor_of, read_cursor

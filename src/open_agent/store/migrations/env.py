@@ -2,8 +2,13 @@
 
 from alembic import context
 
+from open_agent.store.schema import VERSION_TABLE
 from open_agent.store.tables import metadata
 
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+    version_table=VERSION_TABLE,
+)
 context.run_migrations()

@@ -1,0 +1,46 @@
+"""What an open database offers, whichever it is."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from open_agent.events.blobs import BlobStore
+from open_agent.events.log import EventLog
+from open_agent.store.leases import Leases
+from open_agent.store.missions import Missions
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database; `async with` or `close` gives it up.
+
+    Attributes:
+        host_id: What tells this `DATA_DIR` from those of other hosts.
+        slot: Which of the processes that share `DATA_DIR` this is.
+    """
+
+    log: EventLog
+    missions: Missions
+    leases: Leases
+    blobs: BlobStore
+    host_id: str
+    slot: int
+    close: Callable[[], Awaitable[None]]
+    """Commit what waits, then close. Safe to call twice."""
+
+    async def __aenter__(self) -> Self:
+        """The database itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        with anyio.CancelScope(shield=True):
+            await self.close()

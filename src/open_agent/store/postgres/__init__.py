@@ -1,0 +1,1 @@
+"""The store on PostgreSQL, which any number of processes may share."""

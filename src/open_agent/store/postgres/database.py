@@ -1,0 +1,46 @@
+"""The store on PostgreSQL, put together."""
+
+import anyio.to_thread
+
+from open_agent.core.clock import Clock
+from open_agent.store.base import Database
+from open_agent.store.blobs import FileBlobs
+from open_agent.store.data_dir import DataDir
+from open_agent.store.dialect import postgres_compiler
+from open_agent.store.listeners import Listeners
+from open_agent.store.log import StoredLog
+from open_agent.store.missions import MissionStore
+from open_agent.store.postgres.leases import LEASE_SECONDS, PostgresLeases
+from open_agent.store.postgres.opening import prepare
+from open_agent.store.postgres.pool import open_pool
+from open_agent.store.postgres.reader import PostgresReader
+from open_agent.store.postgres.statements import BatchStatements
+from open_agent.store.postgres.writer import PostgresWriter
+
+
+async def open_postgres(
+    directory: DataDir, clock: Clock, url: str, *, lease_seconds: float = LEASE_SECONDS
+) -> Database:
+    """Open the PostgreSQL database at `url`, with blobs in a directory that is locked."""
+    await anyio.to_thread.run_sync(prepare, url)
+    host_id = await anyio.to_thread.run_sync(lambda: directory.host_id)
+    pool = await open_pool(url)
+    compile_ = postgres_compiler()
+    listeners = Listeners()
+    reader = PostgresReader(pool)
+    writer = PostgresWriter(pool, BatchStatements(compile_), clock, listeners)
+
+    async def close() -> None:
+        await writer.close()
+        await pool.close()
+        directory.close()
+
+    return Database(
+        log=StoredLog(writer, reader, compile_, listeners),
+        missions=MissionStore(reader, compile_),
+        leases=PostgresLeases(pool, reader, compile_, lease_seconds),
+        blobs=FileBlobs(directory.path / "blobs"),
+        host_id=host_id,
+        slot=directory.slot,
+        close=close,
+    )

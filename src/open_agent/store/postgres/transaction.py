@@ -1,0 +1,206 @@
+"""What one transaction of the writer reads and writes, in two round trips.
+
+Rows are locked in one order, missions, then runs, then owners, each sorted, so that processes
+that share the database cannot lock each other out. The owner's row comes last and is held the
+shortest: it is what gives `owner_seq` its order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from open_agent.core.ids import MissionId, RunId, UserId
+from open_agent.events.projection import RunRow
+from open_agent.store.ledger import HeldMission, Ledger, Opening, runs_named
+from open_agent.store.postgres.pool import Connection
+from open_agent.store.postgres.statements import (
+    EVENT_NAMES,
+    MISSION_NAMES,
+    OPENED_NAMES,
+    OWNER_NAMES,
+    RUN_NAMES,
+    BatchStatements,
+    as_rows,
+)
+from open_agent.store.requests import AnyRequest, AppendRequest, ExternalRequest, OpenRequest
+from open_agent.store.rows import (
+    Row,
+    StoredEvent,
+    event_from,
+    event_values,
+    mission_from,
+    mission_values,
+    run_from,
+    run_values,
+)
+
+MAX_FIRST_EVENTS = 2
+"""A mission is opened with its creation and at most one message."""
+
+
+@dataclass(slots=True)
+class LoadedRows:
+    """Every row that the batch may look at, locked; a `Source` for the ledger."""
+
+    missions: dict[MissionId, HeldMission] = field(default_factory=dict[MissionId, HeldMission])
+    runs: dict[RunId, RunRow] = field(default_factory=dict[RunId, RunRow])
+    owners: dict[UserId, int] = field(default_factory=dict[UserId, int])
+    openings: dict[tuple[UserId, str], Opening] = field(
+        default_factory=dict[tuple[UserId, str], Opening]
+    )
+    events_by_key: dict[tuple[MissionId, str], StoredEvent] = field(
+        default_factory=dict[tuple[MissionId, str], StoredEvent]
+    )
+    events: dict[MissionId, dict[int, StoredEvent]] = field(
+        default_factory=dict[MissionId, dict[int, StoredEvent]]
+    )
+
+    def mission(self, mission_id: MissionId) -> HeldMission | None:
+        """A mission, or nothing."""
+        return self.missions.get(mission_id)
+
+    def run(self, run_id: RunId) -> RunRow | None:
+        """A run, or nothing."""
+        return self.runs.get(run_id)
+
+    def owner_seq(self, owner: UserId) -> int:
+        """The newest `owner_seq` of an owner."""
+        return self.owners[owner]
+
+    def opening(self, owner: UserId, key: str) -> Opening | None:
+        """What the owner's idempotency key was used for."""
+        return self.openings.get((owner, key))
+
+    def keyed(self, mission_id: MissionId, key: str) -> StoredEvent | None:
+        """The event that was appended with the key."""
+        return self.events_by_key.get((mission_id, key))
+
+    def between(self, mission_id: MissionId, after: int, upto: int) -> list[StoredEvent]:
+        """Events with `after < seq <= upto`."""
+        events = self.events.get(mission_id, {})
+        return [events[seq] for seq in range(after + 1, upto + 1) if seq in events]
+
+    def add_missions(self, rows: Sequence[Row]) -> None:
+        """Take in rows of missions with their epochs."""
+        for row in rows:
+            self.missions[row[0]] = HeldMission(mission_from(row), row[-1])
+
+    def add_events(self, rows: Sequence[Row]) -> None:
+        """Take in rows of events that a request may have to be shown."""
+        for row in rows:
+            event = event_from(row)
+            self.events.setdefault(event.mission_id, {})[event.seq] = event
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The requests of one transaction, and what they name."""
+
+    requests: Sequence[AnyRequest]
+
+    @property
+    def missions(self) -> list[MissionId]:
+        """Every mission that is named."""
+        return sorted({request.mission_id for request in self.requests})
+
+    @property
+    def runs(self) -> list[RunId]:
+        """Every run that is named."""
+        named = (runs_named(r) for r in self.requests if isinstance(r, AppendRequest))
+        return sorted({run_id for each in named for run_id in each})
+
+    @property
+    def openings(self) -> list[OpenRequest]:
+        """Requests for new missions."""
+        return [r for r in self.requests if isinstance(r, OpenRequest)]
+
+    @property
+    def externals(self) -> list[ExternalRequest]:
+        """Requests that may have been made before."""
+        return [r for r in self.requests if isinstance(r, ExternalRequest)]
+
+    @property
+    def appends(self) -> list[AppendRequest]:
+        """Requests that may have to be told of others' events."""
+        return [r for r in self.requests if isinstance(r, AppendRequest)]
+
+
+async def load(connection: Connection, sql: BatchStatements, batch: Batch) -> LoadedRows:
+    """Begin a transaction, lock what the batch changes, and read what it depends on."""
+    rows, openings, externals = LoadedRows(), batch.openings, batch.externals
+    ids, runs = batch.missions, batch.runs
+    keyed_openings = [(r.owner, r.key) for r in openings if r.key is not None]
+    execute = connection.execute
+    async with connection.pipeline():
+        await execute(b"BEGIN")
+        missions = await execute(sql.lock_missions, (ids,))
+        locked_runs = await execute(sql.lock_runs, (runs, runs)) if runs else None
+        owners = await execute(sql.lock_owners, (sorted({r.owner for r in openings}), ids))
+        keys = [r.mission_id for r in externals], [r.key for r in externals]
+        keyed = await execute(sql.keyed, keys) if externals else None
+        names = [owner for owner, _ in keyed_openings], [key for _, key in keyed_openings]
+        opened = await execute(sql.openings, names) if keyed_openings else None
+    rows.add_missions(await missions.fetchall())
+    rows.owners = dict(await owners.fetchall())
+    if locked_runs is not None:
+        rows.runs = {row[0]: run_from(row) for row in await locked_runs.fetchall()}
+    if keyed is not None:
+        found = [event_from(row) for row in await keyed.fetchall()]
+        rows.events_by_key = {(event.mission_id, event.key or ""): event for event in found}
+    if opened is not None:
+        await _load_opened(connection, sql, rows, await opened.fetchall())
+    await _load_newer(connection, sql, rows, batch.appends)
+    return rows
+
+
+async def write(connection: Connection, sql: BatchStatements, ledger: Ledger) -> None:
+    """Write what the ledger changed, and commit."""
+    missions = ledger.missions
+    opened = [
+        (*mission_values(missions[id_].row), request.key, request.digest)
+        for id_, request in ledger.opened.items()
+    ]
+    changed = [mission_values(missions[id_].row) for id_ in ledger.changed - ledger.opened.keys()]
+    execute = connection.execute
+    async with connection.pipeline():
+        await execute(sql.insert_events, as_rows(EVENT_NAMES, map(event_values, ledger.new)))
+        if opened:
+            await execute(sql.insert_missions, as_rows(OPENED_NAMES, opened))
+        if changed:
+            await execute(sql.update_missions, as_rows(MISSION_NAMES, changed))
+        if ledger.runs:
+            runs = map(run_values, ledger.runs.values())
+            await execute(sql.upsert_runs, as_rows(RUN_NAMES, runs))
+        await execute(sql.upsert_owners, as_rows(OWNER_NAMES, ledger.owners.items()))
+        await execute(b"COMMIT")
+
+
+async def _load_opened(
+    connection: Connection, sql: BatchStatements, rows: LoadedRows, found: Sequence[Row]
+) -> None:
+    """Take in missions that the batch's idempotency keys made before, with their first events."""
+    if not found:
+        return
+    for row in found:
+        *mission, epoch, key, digest = row
+        rows.missions.setdefault(row[0], HeldMission(mission_from(mission), epoch))
+        rows.openings[row[1], key] = Opening(row[0], digest)
+    cursor = await connection.execute(sql.first, ([row[0] for row in found], MAX_FIRST_EVENTS))
+    rows.add_events(await cursor.fetchall())
+
+
+async def _load_newer(
+    connection: Connection,
+    sql: BatchStatements,
+    rows: LoadedRows,
+    appends: Sequence[AppendRequest],
+) -> None:
+    """Take in the events that a holder did not know of."""
+    known: dict[MissionId, int] = {}
+    for request in appends:
+        held = rows.missions.get(request.mission_id)
+        if held is not None and request.known_seq < held.row.last_seq:
+            before = known.get(request.mission_id, request.known_seq)
+            known[request.mission_id] = min(before, request.known_seq)
+    if known:
+        cursor = await connection.execute(sql.newer, (list(known), list(known.values())))
+        rows.add_events(await cursor.fetchall())
