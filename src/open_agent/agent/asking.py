@@ -113,7 +113,8 @@ def to_answered(ctx: RunContext, asked: ModelAsked, reply: ModelReply) -> ModelA
 
 def _to_failed(ctx: RunContext, asked: ModelAsked, error: ModelError) -> ModelFailed:
     run = ctx.run
-    cost, source = 0, "free"
+    cost: int = 0
+    source: CostSource = "free"
     if error.was_sent:
         cost, source = _cost(ctx, asked, error.cost_microdollars, error.usage)
     purpose: Purpose = asked.purpose

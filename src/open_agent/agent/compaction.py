@@ -11,8 +11,9 @@ from open_agent.agent.moves import Compact
 from open_agent.events.log import BudgetSpent
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.model_call import ModelAsked
-from open_agent.models.encoding import Conversation, Cut
+from open_agent.models.encoding import Conversation
 from open_agent.models.reply import ModelReply
+from open_agent.models.shortening import Cut
 
 SUMMARY_TOKENS = 4_000
 SUMMARY_CHARACTERS = 32_000
@@ -44,9 +45,7 @@ async def compact(ctx: RunContext, move: Compact) -> None:
     cut = _cut(ctx.conversation, move.keep_bytes)
     method = "summary" if summary else "truncation"
     if not summary:
-        summary = LEFT_OUT.format(
-            replies=cut.replies, calls=cut.calls, last_words=cut.last_words[:2_000] or "(nothing)"
-        )
+        summary = _left_out(cut)
     before = ctx.conversation.size_bytes
     await ctx.append(
         HistoryCompacted(
@@ -100,6 +99,13 @@ def _cut(conversation: Conversation, keep_bytes: int) -> Cut:
     cut = conversation.cut(keep_bytes) or conversation.cut(0)
     assert cut is not None, "a conversation that says it can shrink has somewhere to cut"
     return cut
+
+
+def _left_out(cut: Cut) -> str:
+    text = LEFT_OUT.format(
+        replies=cut.replies, calls=cut.calls, last_words=cut.last_words[:2_000] or "(nothing)"
+    )
+    return f"{cut.notes[: SUMMARY_CHARACTERS // 2]}\n\n{text}" if cut.notes else text
 
 
 def _size_after(conversation: Conversation, cut: Cut, summary: str) -> int:

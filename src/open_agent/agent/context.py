@@ -27,8 +27,9 @@ from open_agent.events.log import EncodedRecord, EventLog
 from open_agent.events.model.run import RunStarted
 from open_agent.events.model.union import Event
 from open_agent.events.record import Record
+from open_agent.models.assembly import OnDelta
 from open_agent.models.encoding import Conversation
-from open_agent.models.reply import ModelReply, ModelRequest, OnDelta
+from open_agent.models.reply import ModelReply, ModelRequest
 from open_agent.tools.ports import HttpFetcher, WebSearch
 from open_agent.tools.registry import Toolbox
 from open_agent.workspaces.base import Workspace
@@ -117,9 +118,11 @@ class RunContext:
             LeaseLost: Another worker has the mission.
             BudgetSpent: A reservation does not fit the root run's budget.
         """
+        is_appended = False
         with anyio.CancelScope(shield=True):
             async with self._appending:
-                return await self._append(events, run_id)
+                is_appended = await self._append(events, run_id)
+        return is_appended
 
     async def _append(self, events: Sequence[Event], run_id: RunId | None) -> bool:
         active = self.state.run.run_id if self.state.run else None

@@ -57,7 +57,7 @@ async def carry_on(ctx: RunContext) -> Outcome | Parked:  # noqa: C901 - a case 
             case Stop() as stop:
                 if await finish(ctx, stop):
                     return stop.outcome
-            case never:
+            case _ as never:
                 assert_never(never)
     return Parked(None)
 

@@ -5,7 +5,6 @@ from open_agent.core.ids import MissionId
 from open_agent.events.fold import MissionState
 from open_agent.events.log import EventLog
 from open_agent.events.model.history import HistoryCompacted
-from open_agent.events.record import Record
 from open_agent.models.encoding import Conversation
 
 PAGE = 2_000
@@ -21,27 +20,23 @@ async def load_view(
         mission_id: Whose.
         empty: A conversation without messages, knowing the tools.
     """
-    state, conversation, after, skip = MissionState(), empty, 0, 0
+    state, conversation, after = MissionState(), empty, 0
     compacted = await log.last_compaction(mission_id)
     if compacted is not None:
         event = compacted.event
         assert isinstance(event, HistoryCompacted)
         state = MissionState.model_validate(event.state["mission"])
         conversation.restore(event)
-        after, skip = event.upto_seq, compacted.seq
+        for seq in conversation.missing:
+            for record in await log.read(mission_id, after=seq - 1, limit=1):
+                conversation.apply(record)
+        after = event.upto_seq
     while page := await log.read(mission_id, after=after, limit=PAGE):
         for record in page:
-            _fold(state, conversation, record, is_restored=record.seq == skip)
+            conversation.apply(record)
+            if record.seq > state.seq:
+                state.apply(record)
         after = page[-1].seq
     if state.run is not None:
         conversation.set_system(system_prompt(state))
     return state, conversation
-
-
-def _fold(
-    state: MissionState, conversation: Conversation, record: Record, *, is_restored: bool
-) -> None:
-    if not is_restored:
-        conversation.apply(record)
-    if record.seq > state.seq:
-        state.apply(record)
