@@ -1,0 +1,310 @@
+"""The composition root: settings in, a working application out. The one file that sees everything.
+
+Nothing here decides anything.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pydantic_core
+import uvloop
+from anyio import to_thread
+from starlette.types import ASGIApp
+
+import open_agent
+from open_agent.agent.context import Collaborators
+from open_agent.agent.limits import Rules
+from open_agent.agent.start import RunDefaults
+from open_agent.backends.native import NativeBackend
+from open_agent.cli.ports import LocalServer
+from open_agent.core.clock import Clock, SystemClock
+from open_agent.core.ids import new_uuid
+from open_agent.engine.embedded import EmbeddedEngine
+from open_agent.engine.feed import Feed
+from open_agent.engine.worker import Worker
+from open_agent.models.catalogue import Catalogue
+from open_agent.models.client import ModelClient
+from open_agent.models.endpoint import is_private_endpoint
+from open_agent.models.prices import Price, PriceBook
+from open_agent.models.router import ModelRouter
+from open_agent.scripted.demo import demo
+from open_agent.scripted.model import ScriptedModel
+from open_agent.scripted.transport import ScriptedTransport
+from open_agent.server.http import create_app
+from open_agent.server.logs import configure_logs
+from open_agent.server.services import Services
+from open_agent.server.serving import bind, serve
+from open_agent.services.access import Access, ensure_token
+from open_agent.services.missions import MissionEvents
+from open_agent.services.places import Places
+from open_agent.services.stats import Stats
+from open_agent.services.system import Installation, Phase, Readiness, System
+from open_agent.services.tasks import Tasks
+from open_agent.settings import DEMO_MODEL, Settings
+from open_agent.store.database import Database, open_database
+from open_agent.tools.ports import SearchAnswer, WebPage, WebUnavailable
+from open_agent.tools.standard import standard_tools
+from open_agent.workspaces.base import Workspace
+from open_agent.workspaces.local import LocalWorkspace
+from open_agent.workspaces.processes import ProcessPort
+from open_agent.workspaces.programs import find_ripgrep
+from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_predecessor
+
+AT_ONCE = 256
+"""Missions that one process works on at the same time, whoever owns them."""
+PREDECESSOR_SECONDS = 15.0
+DRAIN_SECONDS = 15.0
+ADDRESS_FILE = "server.json"
+OPENROUTER = "https://openrouter.ai/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything that runs, ready to be asked."""
+
+    http: ASGIApp
+    engine: EmbeddedEngine
+    feed: Feed
+    readiness: Readiness
+    token: str
+
+    async def drain(self) -> None:
+        """Take no more, end streams, and let the moves in hand finish."""
+        self.readiness.phase = Phase.DRAINING
+        self.feed.close()
+        await self.engine.drain(DRAIN_SECONDS)
+
+
+@asynccontextmanager
+async def open_application(settings: Settings) -> AsyncGenerator[Application]:
+    """Everything, working, for as long as the context lasts.
+
+    Raises:
+        Conflict: Another server has `DATA_DIR`, or the database is not one of ours.
+        Unavailable: Something it needs cannot be used.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        database = await open_database(settings.data_dir, clock, url=url)
+        await stack.enter_async_context(database)
+        token = await to_thread.run_sync(ensure_token, settings.data_dir)
+        lock = settings.data_dir / f"supervisor-{database.slot}.lock"
+        await wait_for_predecessor(lock, seconds=PREDECESSOR_SECONDS)
+        processes = await stack.enter_async_context(SupervisedProcesses(lock))
+        models = _models(settings, clock)
+        stack.push_async_callback(models.close)
+        feed = Feed()
+        worker = _worker(settings, database, models, processes, feed, clock)
+        engine = EmbeddedEngine(
+            database.leases,
+            worker,
+            clock,
+            holder=new_uuid(),
+            per_owner=settings.max_parallel_missions,
+            at_once=AT_ONCE,
+        )
+        database.log.on_commit(feed.committed)
+        database.log.on_commit(engine.committed)
+        readiness = Readiness()
+        services = _services(
+            settings,
+            database,
+            engine,
+            feed,
+            readiness,
+            Access(token, is_open_locally=settings.dev_mode),
+        )
+        application = Application(create_app(services), engine, feed, readiness, token)
+        await engine.start()
+        readiness.phase = Phase.READY
+        try:
+            yield application
+        finally:
+            await application.drain()
+
+
+def _models(settings: Settings, clock: Clock) -> ModelRouter:
+    base_url = settings.openrouter_base_url
+    key = settings.openrouter_api_key
+    script = ScriptedModel(demo(), models=(DEMO_MODEL,), remember=0)
+    scripted = httpx2.AsyncClient(transport=ScriptedTransport(script))
+    overrides = {
+        name: Price.flat(price.input, price.output, price.cached_input, price.cache_write)
+        for name, price in settings.model_prices.items()
+    }
+    return ModelRouter(
+        ModelClient(base_url, key.get_secret_value() if key else None, clock),
+        {DEMO_MODEL: ModelClient("http://demo.invalid/v1", None, clock, http=scripted)},
+        PriceBook(base_url, clock, overrides),
+        is_endpoint_free=is_private_endpoint(base_url) and not overrides,
+    )
+
+
+def _worker(
+    settings: Settings,
+    database: Database,
+    models: ModelRouter,
+    processes: ProcessPort,
+    feed: Feed,
+    clock: Clock,
+) -> Worker:
+    windows = Catalogue(
+        settings.openrouter_base_url,
+        output_tokens=settings.max_output_tokens,
+        **({"context_tokens": settings.context_window} if settings.context_window else {}),
+    )
+    shared = Collaborators(
+        log=database.log,
+        rules=Rules(prices=models, windows=windows),
+        clock=clock,
+        models=models,
+        tools=standard_tools(),
+        blobs=database.blobs,
+        deltas=feed,
+        http=_NoWeb(),
+        search=_NoWeb(),
+    )
+    environment = settings.child_environment
+    ripgrep = find_ripgrep(environment.get("PATH"))
+    programs = {"rg": ripgrep} if ripgrep else {}
+
+    async def open_workspace(path: str) -> Workspace:
+        root = Path(path)
+        await to_thread.run_sync(lambda: root.mkdir(parents=True, exist_ok=True))
+        return LocalWorkspace(root, processes, environment, programs)
+
+    return Worker(
+        shared,
+        open_workspace,
+        processes,
+        {"native": NativeBackend()},
+        RunDefaults(settings.default_model, settings.fallback_model, settings.limits),
+    )
+
+
+class _NoWeb:
+    async def get(self, url: str, *, max_bytes: int) -> WebPage:
+        raise WebUnavailable("The web cannot be reached from here.")
+
+    async def search(self, query: str, *, limit: int) -> SearchAnswer:
+        raise WebUnavailable("The web cannot be searched from here.")
+
+
+def _services(
+    settings: Settings,
+    database: Database,
+    engine: EmbeddedEngine,
+    feed: Feed,
+    readiness: Readiness,
+    access: Access,
+) -> Services:
+    places = Places(
+        working_dir=settings.working_dir,
+        host_id=database.host_id,
+        data_dir=settings.data_dir,
+        why_unusable=lambda model: _why_unusable(settings, model),
+    )
+    installation = Installation(
+        version=open_agent.__version__,
+        is_dev_mode=settings.dev_mode,
+        max_iterations=settings.max_iterations,
+        database="postgresql" if settings.database_url else "sqlite",
+        engine="embedded",
+        endpoint=settings.openrouter_base_url,
+        default_model=settings.default_model,
+    )
+    return Services(
+        tasks=Tasks(database.log, database.missions, engine, feed, places),
+        missions=MissionEvents(database.log, database.missions, feed),
+        stats=Stats(database.missions),
+        system=System(installation, readiness, engine, database.missions),
+        access=access,
+        clock=SystemClock(),
+    )
+
+
+def _why_unusable(settings: Settings, model: str | None) -> str | None:
+    """Without a key only our own models, and endpoints that need none, can be called."""
+    name = model or settings.default_model
+    if name == DEMO_MODEL or settings.openrouter_api_key is not None:
+        return None
+    if settings.openrouter_base_url != OPENROUTER:
+        return None
+    return (
+        f"The model {name} needs a key. Set OPENROUTER_API_KEY (from https://openrouter.ai/keys) "
+        f"and start the server again, or use the model `{DEMO_MODEL}`, which needs none."
+    )
+
+
+class Servers:
+    """Makes servers for the command line."""
+
+    def serve(
+        self,
+        settings: Settings,
+        *,
+        on_ready: Callable[[str], None],
+        on_stopping: Callable[[], None],
+    ) -> int:
+        """Serve until a signal ends it in good order; returns the exit code."""
+        configure_logs(settings.log_level)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(settings, on_ready, on_stopping))
+        return 0
+
+    @asynccontextmanager
+    async def in_process(self, settings: Settings) -> AsyncGenerator[LocalServer]:
+        """A server on a free port of this machine for as long as the context lasts."""
+        configure_logs("error")
+        async with open_application(settings) as application:
+            listener = bind("127.0.0.1", 0)
+            url = _url(listener.getsockname())
+            stop, listening = asyncio.Event(), asyncio.Event()
+            serving = asyncio.create_task(
+                serve(
+                    application.http,
+                    listener,
+                    drain=application.drain,
+                    on_listening=listening.set,
+                    stop=stop,
+                )
+            )
+            await listening.wait()
+            try:
+                yield LocalServer(url, application.token)
+            finally:
+                stop.set()
+                await serving
+
+    async def _serve(
+        self, settings: Settings, on_ready: Callable[[str], None], on_stopping: Callable[[], None]
+    ) -> None:
+        listener = bind(settings.host, settings.port)
+        url = _url(listener.getsockname())
+        address = settings.data_dir / ADDRESS_FILE
+        async with open_application(settings) as application:
+
+            def announce() -> None:
+                address.write_bytes(pydantic_core.to_json({"url": url, "pid": os.getpid()}))
+                on_ready(url)
+
+            async def drain() -> None:
+                on_stopping()
+                await application.drain()
+
+            try:
+                await serve(application.http, listener, drain=drain, on_listening=announce)
+            finally:
+                with suppress(FileNotFoundError):
+                    address.unlink()
+
+
+def _url(name: tuple[str, int]) -> str:
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"http://{host}:{name[1]}"
