@@ -9,6 +9,7 @@ import pydantic_core
 
 from open_agent.models.assembly import ReplyBuilder
 from open_agent.models.failures import broken_stream, error_in, from_error, not_a_stream
+from open_agent.models.reply import ModelError
 from open_agent.models.sse import OversizedEvent, SseParser
 from open_agent.models.wire import as_list, as_object
 
@@ -61,7 +62,12 @@ class BodyReader:
         if self._whole is not None:
             self._take_whole(b"".join(self._whole))
             return
-        self._take(self._sse.flush(), is_last=True)
+        is_finished = bool(self._builder.finish_reason)
+        try:
+            self._take(self._sse.flush(), is_last=True)
+        except ModelError:
+            if not is_finished:  # half a usage report does not spoil a reply
+                raise
         if self.is_done or self._builder.finish_reason:
             return
         if not self._has_events and self._head.strip():

@@ -46,6 +46,9 @@ class Seen:
     asked: Asked | None
     """Absent when the request could not be read."""
     violations: list[str]
+    headers: dict[str, str]
+    peer: str
+    """The client's end of the connection; the same for two requests on one connection."""
     has_ended: threading.Event = field(default_factory=threading.Event)
     """The response is over, whoever ended it."""
     was_left: bool = False
@@ -71,11 +74,13 @@ class ScriptedModel:
         """Every rule that any request broke; tests end by finding it empty."""
         self._attempts: OrderedDict[bytes, int] = OrderedDict()
 
-    def answer(self, body: bytes) -> tuple[Answer, Seen]:
+    def answer(
+        self, body: bytes, headers: dict[str, str] | None = None, peer: str = ""
+    ) -> tuple[Answer, Seen]:
         """What to send back for a request."""
         request, violations = read_request(body)
         asked = None if request is None else Asked(request, self._count_attempt(request))
-        seen = Seen(body, asked, violations)
+        seen = Seen(body, asked, violations, headers or {}, peer)
         self.seen.append(seen)
         if asked is None or violations:
             self.violations += violations
@@ -120,7 +125,7 @@ def _play(turn: Turn, asked: Asked, fault: Fault | None) -> Answer:
             return _plain(200, b"", {"content-type": "text/event-stream"})
         case _:
             pass
-    if asked.body.get("stream") is not True:
+    if asked.body.get("stream") is not True or not turn.style.is_streamed:
         return _plain(200, wire.whole(turn, asked))
     headers = {"content-type": "text/event-stream", "cache-control": "no-cache"}
     if turn.style.is_gzip:

@@ -52,6 +52,8 @@ class Style:
     is_gzip: bool = False
     is_multi_line: bool = False
     """Spread each chunk's JSON over several `data:` lines."""
+    is_streamed: bool = True
+    """Otherwise the reply comes as one JSON object, though a stream was asked for."""
     has_end: bool = True
     """Send `[DONE]`."""
     has_usage: bool = True

@@ -45,7 +45,7 @@ class ScriptedApp:
         before, _, after = scope["path"].partition("/v1/")
         model = self._models.get(before.strip("/"))
         if model is not None and (scope["method"], after) == ("POST", "chat/completions"):
-            await _complete(model, receive, send)
+            await _complete(model, scope, receive, send)
         elif model is not None and (scope["method"], after) == ("GET", "models"):
             await _send_whole(send, 200, model.list_models())
         else:
@@ -103,7 +103,7 @@ class ScriptedServer:
         self._socket.close()
 
 
-async def _complete(model: ScriptedModel, receive: Receive, send: Send) -> None:
+async def _complete(model: ScriptedModel, scope: Message, receive: Receive, send: Send) -> None:
     body = b""
     while True:
         message = await receive()
@@ -112,7 +112,8 @@ async def _complete(model: ScriptedModel, receive: Receive, send: Send) -> None:
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    answer, seen = model.answer(body)
+    headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+    answer, seen = model.answer(body, headers, str(scope.get("client")))
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch_client, receive, seen, tasks.cancel_scope)
