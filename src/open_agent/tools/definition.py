@@ -21,7 +21,7 @@ from open_agent.events.model.tool import BackgroundProcess
 from open_agent.tools.ports import HttpFetcher, WebSearch
 from open_agent.tools.schema import Parameters, describe
 from open_agent.workspaces.base import Workspace
-from open_agent.workspaces.processes import ProcessOwner
+from open_agent.workspaces.processes import ProcessLost, ProcessOwner
 
 
 class Effect(StrEnum):
@@ -162,6 +162,8 @@ class FunctionTool:
                 output = await self._function(ctx, **arguments)
             except OSError as error:
                 raise ToolFailed(_explain(error)) from error
+            except ProcessLost as error:
+                raise ToolFailed(error.message) from error
             return output if isinstance(output, ToolOutput) else ToolOutput(output)
         assert scope.cancelled_caught
         raise ToolFailed(

@@ -18,6 +18,9 @@ QUIET = {
     "PAGER": "cat",
     "GIT_PAGER": "cat",
     "GIT_TERMINAL_PROMPT": "0",
+    # Vim would wait for ever for keys from the pipe that takes its messages.
+    "EDITOR": "true",
+    "VISUAL": "true",
     "GIT_EDITOR": "true",
     "DEBIAN_FRONTEND": "noninteractive",
     "PIP_NO_INPUT": "1",
