@@ -112,5 +112,11 @@ def say(*turns: Turn | str, then: Turn | str = "Done.") -> Script:
     return lambda asked: listed[asked.turn] if asked.turn < len(listed) else last
 
 
+def always(turn: Turn | str) -> Script:
+    """A script that says the same whatever it is asked."""
+    said = _as_turn(turn)
+    return lambda asked: said
+
+
 def _as_turn(turn: Turn | str) -> Turn:
     return Turn(text=turn) if isinstance(turn, str) else turn

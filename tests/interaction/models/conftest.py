@@ -11,7 +11,7 @@ from open_agent.models.deadlines import Deadlines
 from open_agent.models.encoding import Conversation
 from open_agent.models.reply import ModelRequest
 from open_agent.scripted.model import ScriptedModel
-from open_agent.scripted.script import Script, Turn, say
+from open_agent.scripted.script import Script, Turn, always
 from open_agent.scripted.server import ScriptedServer
 from tests.histories import begun
 
@@ -46,7 +46,7 @@ async def connect(scripted: ScriptedServer) -> AsyncIterator[Connect]:
     def make(
         script: Script | Turn, deadlines: Deadlines | None = None
     ) -> tuple[ModelClient, ScriptedModel]:
-        script = say(script) if isinstance(script, Turn) else script
+        script = always(script) if isinstance(script, Turn) else script
         model, base_url = scripted.add(script)
         clients.append(ModelClient(base_url, KEY, SystemClock(), deadlines or quick()))
         return clients[-1], model
