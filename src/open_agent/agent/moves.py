@@ -236,10 +236,9 @@ def _ask(view: View, rules: Rules) -> Move:
     run = view.run
     model = run.fallback_model if _falls_back(run, rules) else run.model
     assert model is not None
-    is_retry = run.failure is not None
-    step = run.step if is_retry and run.step > 0 else run.step + 1
+    step = run.steps_answered + 1
     switches = model != run.model and run.fallback_since_step is None
-    attempt = run.failures + 1 if is_retry and not switches else 1
+    attempt = 1 if switches else run.failures + 1
     wanted = rules.windows.output_tokens(model)
     price = rules.prices.worst_case(model, view.request_bytes, wanted)
     left = run.budget_left

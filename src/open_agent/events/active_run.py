@@ -23,6 +23,8 @@ from open_agent.events.model.run import Instructions, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.events.record import Record
 
+NOT_THE_PROVIDERS = ("server.stopped", "cancelled")
+"""Failures that say nothing about the provider: the call is simply made again, or not at all."""
 SIGNATURES_KEPT = 15
 """Enough to see a cycle of three steps five times."""
 
@@ -175,6 +177,8 @@ class ActiveRun(BaseModel):
 
     def _fail(self, event: ModelFailed) -> None:
         self._settle(event.cost_microdollars, event.usage)
+        if event.code in NOT_THE_PROVIDERS:
+            return
         if event.purpose == "compaction":
             self.compaction_failures += 1
         else:

@@ -138,7 +138,8 @@ async def test_calls_that_change_something_run_in_order(tmp_path: Path):
 async def test_a_call_that_cannot_be_made_is_answered_and_the_run_goes_on(
     tmp_path: Path, call: Call
 ):
-    async with rig(tmp_path, say(Turn(calls=(call,)), then="I see.")) as r:
+    turn = Turn(calls=(call,), style=Style(chunk_chars=100_000))
+    async with rig(tmp_path, say(turn, then="I see.")) as r:
         ended = await r.run()
     [returned] = ended.events(ToolReturned)
     assert returned.outcome == "failed"

@@ -170,6 +170,16 @@ def test_a_failure_that_will_not_pass_ends_the_run():
     )
 
 
+def test_a_crash_of_the_server_is_no_failure_of_the_provider():
+    history = begun().asked()
+    for _ in range(RULES.tries):
+        history.failed("server.stopped").asked_again()
+    history.failed("server.stopped")
+    move = decide(history)
+    assert isinstance(move, AskModel)
+    assert (move.step, move.attempt) == (1, 1)
+
+
 def failed_four_times(**changes: object) -> History:
     history = begun(**changes).asked().failed()
     for _ in range(3):
