@@ -95,10 +95,10 @@ class ReplyBuilder:
         usage = fields.get("usage")
         if usage:
             self._usage = as_object(usage)
-        choices = fields.get("choices")
+        choices = as_list(fields.get("choices"))
         if not choices:
             return bool(usage)
-        return self._add_choice(as_object(as_list(choices)[0]), is_whole)
+        return self._add_choice(as_object(choices[0]), is_whole)
 
     def build(self, *, first_token_ms: int | None, duration_ms: int) -> ModelReply:
         """The reply, now that it is complete."""

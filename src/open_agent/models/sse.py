@@ -24,7 +24,8 @@ class SseParser:
         self._max_event_bytes = max_event_bytes
         self._partial: list[bytes] = []
         self._data: list[bytes] = []
-        self._held_bytes = 0
+        self._partial_bytes = 0
+        self._data_bytes = 0
         self._is_first_line = True
         self._ended_in_cr = False
 
@@ -41,13 +42,14 @@ class SseParser:
             self._partial.append(lines[0])
             lines[0] = b"".join(self._partial)
             self._partial.clear()
+            self._partial_bytes = 0
         rest = lines.pop()
         events = self._take(lines) if lines else []
         if rest:
             self._partial.append(rest)
-            self._held_bytes += len(rest)
-            if self._held_bytes > self._max_event_bytes:
-                raise OversizedEvent
+            self._partial_bytes += len(rest)
+        if self._partial_bytes + self._data_bytes > self._max_event_bytes:
+            raise OversizedEvent
         return events
 
     def flush(self) -> list[bytes]:
@@ -67,11 +69,13 @@ class SseParser:
                 if data:
                     events.append(data[0] if len(data) == 1 else b"\n".join(data))
                     data.clear()
+                    self._data_bytes = 0
             elif line.startswith(b"data:"):
                 data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._data_bytes += len(line)
             elif line == b"data":
                 data.append(b"")
-        self._held_bytes = sum(map(len, data)) if data else 0
+                self._data_bytes += len(line)
         return events
 
     def _with_lf(self, piece: bytes) -> bytes:

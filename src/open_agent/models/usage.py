@@ -1,6 +1,5 @@
 """What a provider says a call used and cost."""
 
-import math
 from typing import Any
 
 from open_agent.core.money import from_dollars
@@ -50,6 +49,4 @@ def read_cost(usage: Json) -> int | None:
 def _dollars(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if not math.isfinite(value) or not 0 <= value <= _MAX_DOLLARS:
-        return None
-    return float(value)
+    return float(value) if 0 <= value <= _MAX_DOLLARS else None

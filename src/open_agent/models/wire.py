@@ -1,8 +1,9 @@
 """Reading JSON that a stranger wrote: nothing has the type it should have."""
 
-import math
 import re
 from typing import Any, cast
+
+_MOST = 10**12
 
 Json = dict[str, Any]
 """A JSON object."""
@@ -28,10 +29,10 @@ def as_text(value: Any) -> str:
 
 
 def as_count(value: Any) -> int:
-    """`value` as a number of things: whole and never negative."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """`value` as a number of things: whole, never negative, and nothing absurd."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
-    return max(0, int(value))
+    return int(value) if 0 <= value <= _MOST else 0
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -54,6 +54,7 @@ def test_costs_are_rounded_up() -> None:
     assert price.cost(Usage()) == 0
 
 
+@pytest.mark.timeout(60)
 @given(
     st.builds(
         Usage,
