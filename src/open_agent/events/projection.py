@@ -5,6 +5,7 @@ event, and `store/rebuild.py` calls them over a whole log: the results must be t
 nothing of SQL, of leases, or of who appends.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
@@ -27,7 +28,7 @@ MAX_RESULT_BYTES = 64 * 1024
 """How much of a run's last word the mission's row keeps."""
 
 CHANGES_RUNS = (RunStarted, ModelAsked, ModelAnswered, ModelFailed, RunFinished)
-"""The events that `project_run` looks at."""
+"""The events that change a run's row."""
 
 _ACTIVE = (RunState.RUNNING, RunState.WAITING)
 
@@ -138,7 +139,7 @@ def project_run(row: RunRow | None, owner: UserId, record: Record) -> RunRow | N
     if row is None:
         return None
     match event:
-        case ModelAsked():
+        case ModelAsked() if row.finished_at is None:
             amount = event.reserved_microdollars
             return replace(row, asked=row.asked + amount, reserved=row.reserved + amount)
         case ModelAnswered() | ModelFailed():
@@ -164,15 +165,31 @@ def project_run(row: RunRow | None, owner: UserId, record: Record) -> RunRow | N
             return row
 
 
-def draw_on_root(root: RunRow, before: RunRow, after: RunRow) -> RunRow:
-    """The root's row after a run that draws on it changed from `before` to `after`."""
-    reserved = 0 if root.finished_at else max(0, root.reserved + after.asked - before.asked)
-    return replace(root, reserved=reserved, spent=root.spent + after.spent - before.spent)
+def project_runs(
+    find: Callable[[RunId], RunRow | None], owner: UserId, record: Record
+) -> list[RunRow]:
+    """Every run's row that `record` changes: its own run's, and that of the root it draws on."""
+    if record.run_id is None or not isinstance(record.event, CHANGES_RUNS):
+        return []
+    before = find(record.run_id)
+    after = project_run(before, owner, record)
+    if after is None:
+        return []
+    root = before and find(before.root_run_id)
+    if before is None or root is None or root.run_id == after.run_id:
+        return [after]
+    return [after, _draw_on_root(root, before, after)]
 
 
 def fits_budget(root: RunRow, ask: int) -> bool:
     """Whether a call whose worst case is `ask` may be made on the root's budget."""
     return root.budget == 0 or root.spent + root.reserved + ask <= root.budget
+
+
+def _draw_on_root(root: RunRow, before: RunRow, after: RunRow) -> RunRow:
+    """The root's row after a run that draws on it changed from `before` to `after`."""
+    reserved = 0 if root.finished_at else max(0, root.reserved + after.asked - before.asked)
+    return replace(root, reserved=reserved, spent=root.spent + after.spent - before.spent)
 
 
 def _spoken_to(

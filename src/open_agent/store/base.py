@@ -11,6 +11,7 @@ from open_agent.events.blobs import BlobStore
 from open_agent.events.log import EventLog
 from open_agent.store.leases import Leases
 from open_agent.store.missions import Missions
+from open_agent.store.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Database:
     missions: Missions
     leases: Leases
     blobs: BlobStore
+    upkeep: Upkeep
     host_id: str
     slot: int
     close: Callable[[], Awaitable[None]]

@@ -6,7 +6,7 @@ it fails alone however many share its transaction. SQL is below this; who asked,
 is above.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -18,13 +18,11 @@ from open_agent.events.log import Appended, BudgetSpent, LeaseLost, Opened
 from open_agent.events.model.model_call import ModelAsked
 from open_agent.events.model.run import RunStarted
 from open_agent.events.projection import (
-    CHANGES_RUNS,
     MissionRow,
     RunRow,
-    draw_on_root,
     fits_budget,
     project_mission,
-    project_run,
+    project_runs,
 )
 from open_agent.events.record import Record
 from open_agent.events.upcast import FORMAT
@@ -189,14 +187,18 @@ class Ledger:
         row = held.row
         seq, owner_seq = row.last_seq, self._owner_seq(row.owner_id)
         runs: dict[RunId, RunRow] = {}
+
+        def find(run_id: RunId) -> RunRow | None:
+            return runs.get(run_id) or self.runs.get(run_id) or self.source.run(run_id)
+
         new: list[StoredEvent] = []
         records: list[Record] = []
         for draft in drafts:
             seq, owner_seq = seq + 1, owner_seq + 1
             record = make_record(seq, owner_seq, self.now, row.id, run_id, draft.event)
             row = project_mission(row, record)
-            if run_id is not None and isinstance(draft.event, CHANGES_RUNS):
-                self._project_runs(runs, run_id, row.owner_id, record)
+            self._check_budget(find, record)
+            runs |= {run.run_id: run for run in project_runs(find, row.owner_id, record)}
             new.append(_stored(record, row.owner_id, key, draft))
             records.append(record)
         if not new:
@@ -210,21 +212,17 @@ class Ledger:
             self._keys[row.id, key] = new[0]
         return tuple(records)
 
-    def _project_runs(
-        self, runs: dict[RunId, RunRow], run_id: RunId, owner: UserId, record: Record
-    ) -> None:
-        before = self._run(runs, run_id)
-        after = project_run(before, owner, record)
-        if after is None or after is before:
+    def _check_budget(self, find: Callable[[RunId], RunRow | None], record: Record) -> None:
+        if not isinstance(record.event, ModelAsked) or record.run_id is None:
             return
-        runs[run_id] = after
-        if before is None:
-            return
-        root = self._run(runs, before.root_run_id) if before.root_run_id != run_id else before
-        if isinstance(record.event, ModelAsked):
-            _check_budget(root or before, record.event.reserved_microdollars)
-        if root is not None and root is not before:
-            runs[root.run_id] = draw_on_root(root, before, after)
+        run = find(record.run_id)
+        root = run and (find(run.root_run_id) or run)
+        ask = record.event.reserved_microdollars
+        if root and not fits_budget(root, ask):
+            left = root.budget - root.spent - root.reserved
+            raise BudgetSpent(
+                f"The call may cost {ask} micro-dollars; {left} are left for run {root.run_id}"
+            )
 
     def _foreign(self, row: MissionRow, after: int, upto: int | None = None) -> tuple[Record, ...]:
         upto = row.last_seq if upto is None else upto
@@ -241,9 +239,6 @@ class Ledger:
             self.missions[mission_id] = held
         return held
 
-    def _run(self, runs: dict[RunId, RunRow], run_id: RunId) -> RunRow | None:
-        return runs.get(run_id) or self.runs.get(run_id) or self.source.run(run_id)
-
     def _owner_seq(self, owner: UserId) -> int:
         known = self.owners.get(owner)
         return self.source.owner_seq(owner) if known is None else known
@@ -253,14 +248,6 @@ def _row_before(request: OpenRequest, now: datetime) -> MissionRow:
     """What a new mission's first event is counted from."""
     created = request.drafts[0].event
     return project_mission(None, make_record(0, 0, now, request.mission_id, None, created))
-
-
-def _check_budget(root: RunRow, ask: int) -> None:
-    if not fits_budget(root, ask):
-        left = root.budget - root.spent - root.reserved
-        raise BudgetSpent(
-            f"The call may cost {ask} micro-dollars; {left} are left for run {root.run_id}"
-        )
 
 
 def _stored(record: Record, owner: UserId, key: str | None, draft: Draft) -> StoredEvent:

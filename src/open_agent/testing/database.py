@@ -16,6 +16,7 @@ from open_agent.store.leases import Claimed, Held, Unfinished
 from open_agent.store.ledger import mission_not_found
 from open_agent.store.missions import MissionPage, MissionTotal, cursor_of, read_cursor
 from open_agent.store.rows import mission_entity, to_micros
+from open_agent.store.upkeep import Projections, Size
 from open_agent.testing.log import InMemoryLog
 
 
@@ -31,6 +32,7 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
         missions=MemoryMissions(log),
         leases=MemoryLeases(log),
         blobs=FileBlobs(blob_folder),
+        upkeep=MemoryUpkeep(log),
         host_id=new_uuid(),
         slot=0,
         close=close,
@@ -164,3 +166,35 @@ class MemoryLeases:
             and (row.run_state is not RunState.WAITING or row.ready_at <= now)
             and host_id in (None, row.host_id)
         ]
+
+
+class MemoryUpkeep:
+    """`Upkeep` of an `InMemoryLog`."""
+
+    def __init__(self, log: InMemoryLog) -> None:
+        self._rows = log.rows
+
+    async def rebuilt(self) -> Projections:
+        """The rows as they follow from the log."""
+        projections = Projections()
+        events = (event for each in self._rows.events.values() for event in each)
+        for event in sorted(events, key=lambda event: (event.owner_id, event.owner_seq)):
+            projections.apply(event)
+        return projections
+
+    async def stored(self) -> Projections:
+        """The rows as they are."""
+        missions = {id_: held.row for id_, held in self._rows.missions.items()}
+        return Projections(missions, dict(self._rows.runs), dict(self._rows.owners))
+
+    async def sizes(self) -> list[Size]:
+        """What every mission's events take, by their type, largest first."""
+        counts: Counter[tuple[UserId, MissionId, str]] = Counter()
+        sizes: Counter[tuple[UserId, MissionId, str]] = Counter()
+        for events in self._rows.events.values():
+            for event in events:
+                what = (event.owner_id, event.mission_id, event.type)
+                counts[what] += 1
+                sizes[what] += len(event.body)
+        found = [Size(*what, counts[what], sizes[what]) for what in counts]
+        return sorted(found, key=lambda s: (-s.bytes, s.owner_id, s.mission_id, s.type))

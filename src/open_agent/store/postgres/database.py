@@ -16,6 +16,7 @@ from open_agent.store.postgres.pool import open_pool
 from open_agent.store.postgres.reader import PostgresReader
 from open_agent.store.postgres.statements import BatchStatements
 from open_agent.store.postgres.writer import PostgresWriter
+from open_agent.store.upkeep import StoredUpkeep
 
 
 async def open_postgres(
@@ -40,6 +41,7 @@ async def open_postgres(
         missions=MissionStore(reader, compile_),
         leases=PostgresLeases(pool, reader, compile_, lease_seconds),
         blobs=FileBlobs(directory.path / "blobs"),
+        upkeep=StoredUpkeep(reader, compile_),
         host_id=host_id,
         slot=directory.slot,
         close=close,

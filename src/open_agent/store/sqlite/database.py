@@ -16,6 +16,7 @@ from open_agent.store.sqlite.opening import prepare
 from open_agent.store.sqlite.reader import SqliteReader
 from open_agent.store.sqlite.transaction import WriteStatements
 from open_agent.store.sqlite.writer import OnStage, SqliteWriter
+from open_agent.store.upkeep import StoredUpkeep
 
 FILE_NAME = "open-agent.db"
 
@@ -40,6 +41,7 @@ async def open_sqlite(directory: DataDir, clock: Clock, on_stage: OnStage | None
         missions=MissionStore(reader, compile_),
         leases=SqliteLeases(writer, reader, compile_, clock),
         blobs=FileBlobs(directory.path / "blobs"),
+        upkeep=StoredUpkeep(reader, compile_),
         host_id=host_id,
         slot=directory.slot,
         close=close,
