@@ -67,6 +67,8 @@ class ScriptedServer:
         self.model = model
         self.app = ScriptedApp(model)
         self._socket = socket.create_server(("127.0.0.1", port), backlog=512)
+        # asyncio leaves this out where the protocol is not named, and every reply takes 40 ms.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, bound = self._socket.getsockname()[:2]
         self.url = f"http://{host}:{bound}"
         config = uvicorn.Config(
