@@ -36,6 +36,10 @@ class Capture:
         """Nothing was left out."""
         return self.size == len(self._head) + self._tail_size
 
+    def raw(self) -> bytes:
+        """All of it, or its beginning if it was long."""
+        return bytes(self._head) + (b"".join(self._tail) if self.is_whole else b"")
+
     @property
     def looks_binary(self) -> bool:
         """Its beginning is not text."""
