@@ -24,7 +24,7 @@ from open_agent.backends.native import NativeBackend
 from open_agent.cli.ports import LocalServer
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import new_uuid
-from open_agent.engine.embedded import EmbeddedEngine
+from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Worker
 from open_agent.models.catalogue import Catalogue
@@ -106,8 +106,8 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             worker,
             clock,
             holder=new_uuid(),
-            per_owner=settings.max_parallel_missions,
-            at_once=AT_ONCE,
+            capacity=Capacity(settings.max_parallel_missions, AT_ONCE),
+            is_shared=url is not None,
         )
         database.log.on_commit(feed.committed)
         database.log.on_commit(engine.committed)

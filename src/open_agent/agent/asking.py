@@ -56,15 +56,14 @@ async def converse(
     started = ctx.shared.clock.monotonic()
     stream = ctx.shared.deltas.open(DeltaSource(ctx.mission_id, ctx.state.run.run_id, asked.step))
     on_delta = stream.write if asked.purpose == "step" else None
-    failure: ModelFailed | None = None
-    with ctx.interruptible():
+    with ctx.interruptible() as scope:
         try:
             return await ctx.shared.models.client(asked.model).complete(request, on_delta)
         except ModelError as error:
             failure = _to_failed(ctx, asked, error)
         finally:
             stream.close()
-    if failure is not None:
+    if not scope.cancelled_caught:
         return failure
     elapsed = int((ctx.shared.clock.monotonic() - started) * 1000)
     return lost(ctx, asked, "cancelled", "The call was ended by a cancel.", elapsed)

@@ -147,11 +147,6 @@ class RunContext:
             if isinstance(record.event, RunStarted):
                 self.conversation.set_system(system_prompt(self.state))
 
-    async def refresh(self) -> None:
-        """Fold whatever others appended."""
-        async with self._appending:
-            self.fold(await self.shared.log.read(self.mission_id, after=self.state.seq))
-
     @contextmanager
     def interruptible(self) -> Generator[anyio.CancelScope]:
         """Work that a cancel or an interrupting message ends at once."""
@@ -170,6 +165,11 @@ class RunContext:
             self._heard = record.seq
             if self._scope is not None:
                 self._scope.cancel()
+
+    async def listen(self) -> None:
+        """Hear of what was committed elsewhere, where nobody tells this process."""
+        for record in await self.shared.log.read_encoded(self.mission_id, after=self.state.seq):
+            self.hear(record)
 
 
 def _is_interruption(record: EncodedRecord) -> bool:

@@ -6,6 +6,7 @@ that is to be cancelled is taken up at once, beyond the limits: stopping must no
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,12 +17,22 @@ from open_agent.events.log import EncodedRecord
 from open_agent.store.leases import Leases
 
 SWEEP_SECONDS = 10.0
+HEARTBEAT_SECONDS = 1.0
 CRASH_PAUSE_SECONDS = 1.0
 """Before a mission that could not be worked on is tried again."""
 STOP_SECONDS = 5.0
 """What work gets to end by itself after it was cancelled."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many missions are worked on at the same time."""
+
+    per_owner: int
+    at_once: int
+    """By this process, whoever owns them."""
 
 
 class EmbeddedEngine:
@@ -32,8 +43,9 @@ class EmbeddedEngine:
         worker: Carries a mission on.
         clock: For the time at which waiting missions go on.
         holder: This process, as leases name it.
-        per_owner: Missions of one owner at once.
-        at_once: Missions at once in this process.
+        capacity: How many missions at once.
+        is_shared: Other processes append to the same log, so that leases need a heartbeat, and
+            what others appended has to be asked for.
     """
 
     def __init__(
@@ -43,19 +55,19 @@ class EmbeddedEngine:
         clock: Clock,
         *,
         holder: str,
-        per_owner: int,
-        at_once: int,
+        capacity: Capacity,
+        is_shared: bool = False,
     ) -> None:
         self._leases = leases
         self._worker = worker
         self._clock = clock
         self._holder = holder
-        self._per_owner = per_owner
-        self._at_once = at_once
+        self._capacity = capacity
+        self._is_shared = is_shared
         self._tasks: dict[MissionId, asyncio.Task[None]] = {}
         self._urgent: set[MissionId] = set()
         self._changed = asyncio.Event()
-        self._scheduler: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
         self._is_draining = False
 
     @property
@@ -65,7 +77,9 @@ class EmbeddedEngine:
 
     async def start(self) -> None:
         """Begin to work, with whatever was left unfinished."""
-        self._scheduler = asyncio.create_task(self._schedule(), name="engine")
+        self._loops.append(asyncio.create_task(self._schedule(), name="engine"))
+        if self._is_shared:
+            self._loops.append(asyncio.create_task(self._beat(), name="heartbeat"))
 
     def wake(self, mission_id: MissionId) -> None:
         """Look for work soon."""
@@ -92,9 +106,10 @@ class EmbeddedEngine:
     async def drain(self, seconds: float) -> None:
         """Begin no move, let those in hand finish for so long, then end them."""
         self._is_draining = True
-        if self._scheduler is not None:
-            self._scheduler.cancel()
-            await asyncio.gather(self._scheduler, return_exceptions=True)
+        scheduler = self._loops[:1]
+        for task in scheduler:
+            task.cancel()
+        await asyncio.gather(*scheduler, return_exceptions=True)
         for ctx in self._worker.contexts.values():
             ctx.is_draining = True
         tasks = list(self._tasks.values())
@@ -104,6 +119,10 @@ class EmbeddedEngine:
                 task.cancel()
             if slow:
                 await asyncio.wait(slow, timeout=STOP_SECONDS)
+        # The heartbeat goes on until the work in hand is over.
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
 
     async def _schedule(self) -> None:
         while True:
@@ -120,6 +139,19 @@ class EmbeddedEngine:
             except TimeoutError:
                 pass
 
+    async def _beat(self) -> None:
+        """Keep the leases, and hear of what other processes appended to the missions in hand."""
+        while True:
+            try:
+                for held in await self._leases.heartbeat(self._holder):
+                    ctx = self._worker.contexts.get(held.mission_id)
+                    if ctx is not None and held.last_seq > ctx.state.seq:
+                        await ctx.listen()
+                self._changed.set()
+            except Exception:  # boundary: a failing store must not end the heartbeat
+                log.exception("heartbeat.failed")
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
     async def _fill(self) -> None:
         while self._urgent:
             mission_id = self._urgent.pop()
@@ -127,11 +159,11 @@ class EmbeddedEngine:
                 epoch = await self._leases.claim(mission_id, self._holder)
                 if epoch is not None:
                     self._give(mission_id, epoch)
-        free = self._at_once - len(self._tasks)
+        free = self._capacity.at_once - len(self._tasks)
         if free <= 0:
             return
         for claimed in await self._leases.claim_next(
-            self._holder, per_owner_limit=self._per_owner, limit=free
+            self._holder, per_owner_limit=self._capacity.per_owner, limit=free
         ):
             self._give(claimed.mission_id, claimed.epoch)
 

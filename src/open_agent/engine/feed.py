@@ -214,6 +214,11 @@ class Feed:
         """Watchers must end their streams now."""
         return self._is_closed
 
+    @property
+    def watchers(self) -> int:
+        """How many watch a mission now."""
+        return sum(len(mission.watchers) for mission in self._missions.values())
+
     def forget(self, mission_id: MissionId) -> None:
         """Drop what is kept of a mission that nobody watches or writes to."""
         self._missions.pop(mission_id, None)
