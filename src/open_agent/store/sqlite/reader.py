@@ -31,6 +31,8 @@ class SqliteReader:
         self, statement: Statement, into: Callable[[Row], T], **values: object
     ) -> list[T]:
         """The rows of `statement`, each turned `into` a value."""
+        if self._is_closed:
+            raise Unavailable("storage.closed", "The server is shutting down; try again later.")
         bound = statement.bind(**values)
         return await anyio.to_thread.run_sync(
             self._fetch, statement.text, bound, into, limiter=self._limiter
@@ -38,6 +40,8 @@ class SqliteReader:
 
     async def close(self) -> None:
         """Close every connection, after the statements under way."""
+        if self._is_closed:
+            return
         self._is_closed = True
         for _ in range(MAX_READERS):
             await self._limiter.acquire_on_behalf_of(object())
@@ -45,8 +49,6 @@ class SqliteReader:
             self._idle.pop().close()
 
     def _fetch(self, text: str, values: tuple[object, ...], into: Callable[[Row], T]) -> list[T]:
-        if self._is_closed:
-            raise Unavailable("storage.closed", "The server is shutting down; try again later.")
         try:
             connection = self._take()
             rows = connection.execute(text, values).fetchall()

@@ -39,7 +39,9 @@ def _create_events() -> None:
         sa.Column("body", sa.Text, nullable=False),
     )
     op.create_index("events_by_owner", "events", ["owner_id", "owner_seq"], unique=True)
-    _create_partial_index("events_by_key", "events", ["mission_id", "key"], "key IS NOT NULL", True)
+    _create_partial_index(
+        "events_by_key", "events", ["mission_id", "key"], '"key" IS NOT NULL', True
+    )
     _create_partial_index(
         "events_compactions", "events", ["mission_id", "seq"], "type = 'history.compacted'"
     )
