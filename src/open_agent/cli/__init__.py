@@ -1,0 +1,1 @@
+"""The command line: one client of the server, and the way to start it."""

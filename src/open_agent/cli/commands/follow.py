@@ -1,0 +1,25 @@
+"""`open-agent follow`: shows a run from its beginning, and goes on to its end."""
+
+import anyio
+
+from open_agent.cli.exits import Exit, exit_of_outcome
+from open_agent.cli.options import Place
+from open_agent.cli.session import Session, find_task, open_session
+from open_agent.cli.streams import Follower
+from open_agent.cli.views import JsonView, NarratedView
+from open_agent.cli.watching import CtrlC, watch
+
+
+def follow_task(place: Place, text: str, *, is_json: bool) -> Exit:
+    """Follow a task to its end; returns how it ended."""
+    return anyio.run(_follow, open_session(place), text, is_json)
+
+
+async def _follow(session: Session, text: str, is_json: bool) -> Exit:
+    async with session.connected() as connection:
+        task_id = await find_task(connection, text)
+        terminal = session.terminal
+        view = JsonView(terminal) if is_json else NarratedView(terminal, task_id)
+        follower = Follower(connection, task_id, session.clock)
+        ending = await watch(follower, view, terminal, session.clock, CtrlC())
+    return Exit.INTERRUPTED if ending is None else exit_of_outcome(ending.outcome)

@@ -1,0 +1,34 @@
+"""`open-agent serve`: the server, until somebody ends it."""
+
+from open_agent.cli.finding import announcing
+from open_agent.cli.options import Place
+from open_agent.cli.ports import Builder
+from open_agent.cli.rendering.welcome import welcome
+from open_agent.cli.terminal import Terminal
+from open_agent.core.clock import SystemClock
+from open_agent.settings import Settings
+
+
+def serve(builder: Builder, place: Place, *, host: str | None, port: int | None) -> int:
+    """Serve until a signal comes; returns the exit code.
+
+    Raises:
+        OpenAgentError: A setting is wrong, or the server cannot start.
+    """
+    overrides = {**place.overrides, "host": host, "port": port}
+    settings = Settings.load(overrides, env_file=place.env_file)
+    terminal = Terminal(SystemClock())
+    with announcing(settings.data_dir, is_lasting=True) as announcer:
+
+        def on_ready(url: str) -> None:
+            announcer.write(url)
+            terminal.show(welcome(settings, url))
+
+        def on_stopping() -> None:
+            terminal.note(
+                "Stopping: what is in hand is brought to a good point first. Ctrl-C again ends at "
+                "once; nothing is lost either way.",
+                "plain",
+            )
+
+        return builder().serve(settings, on_ready=on_ready, on_stopping=on_stopping)

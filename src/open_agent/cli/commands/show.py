@@ -1,0 +1,52 @@
+"""`open-agent show`: the whole record of a task, as far as it has come."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import anyio
+import pydantic_core
+
+from open_agent.cli.connection import Connection
+from open_agent.cli.options import Place
+from open_agent.cli.rendering.narrator import FOLDED, FULL, SHORT_ID
+from open_agent.cli.session import Session, find_task, open_session
+from open_agent.cli.streams import RecordSeen
+from open_agent.cli.views import JsonView, NarratedView
+from open_agent.core.ids import MissionId
+from open_agent.events.record import Record
+
+PAGE = 500
+
+
+def show_task(place: Place, text: str, *, is_full: bool, is_json: bool) -> None:
+    """Print everything that happened in a task."""
+    anyio.run(_show, open_session(place), text, is_full, is_json)
+
+
+async def _show(session: Session, text: str, is_full: bool, is_json: bool) -> None:
+    async with session.connected() as connection:
+        task_id = await find_task(connection, text)
+        terminal = session.terminal
+        if is_json:
+            view = JsonView(terminal)
+        else:
+            view = NarratedView(terminal, task_id, FULL if is_full else FOLDED)
+            terminal.note(f"Task {task_id}")
+        async for item in _records(connection, task_id):
+            json = pydantic_core.to_json(item).decode() if is_json else ""
+            view.record(RecordSeen(Record.model_validate(item), json))
+        if view.ending is None and not is_json:
+            terminal.note(
+                f"It has not ended: {view.activity}. `open-agent follow {task_id[:SHORT_ID]}` "
+                "follows it."
+            )
+
+
+async def _records(connection: Connection, task_id: MissionId) -> AsyncGenerator[dict[str, Any]]:
+    after: int | None = 0
+    while after is not None:
+        params = {"after": after, "limit": PAGE}
+        page = (await connection.get(f"/api/missions/{task_id}/events", params)).value
+        for item in page["items"]:
+            yield item
+        after = page["next"]

@@ -1,0 +1,96 @@
+"""What happens to a run besides its model and tool calls, each in a line or two."""
+
+from datetime import datetime
+
+from open_agent.cli.rendering.facts import count, duration, size
+from open_agent.cli.rendering.neutral import neutral
+from open_agent.cli.rendering.output import Folding, fold_text
+from open_agent.cli.rendering.pieces import Piece, Sheet, Style
+from open_agent.core.money import show_dollars
+from open_agent.events.model.cancel import CancelRequested
+from open_agent.events.model.history import HistoryCompacted
+from open_agent.events.model.message import MessageReceived
+from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.run import RunRecovered, RunStarted, RunWaiting
+from open_agent.events.model.union import Event, UnknownEvent
+
+
+def tell(sheet: Sheet, event: Event, folding: Folding, full: str) -> None:
+    """Tell an event that needs no more than itself; what readers need not know is passed over."""
+    match event:
+        case MissionCreated():
+            sheet.line(Piece(f"works in {neutral(event.workspace)}", "faint"))
+        case CancelRequested():
+            why = f": {neutral(event.reason)}" if event.reason else ""
+            _aside(sheet, f"■ Stop requested{why}", "warn")
+        case RunRecovered():
+            _tell_recovery(sheet, event)
+        case NoticeGiven():
+            _tell_lines(sheet, "! The model is told: ", event.content, folding, full, "warn")
+        case HistoryCompacted():
+            sizes = f"{size(event.bytes_before)} to {size(event.bytes_after)}"
+            _aside(sheet, f"(the history was shortened by {event.method}, from {sizes})", "faint")
+        case _:
+            pass
+
+
+def tell_message(sheet: Sheet, event: MessageReceived, folding: Folding, full: str) -> None:
+    """Tell what a person said."""
+    how = "" if event.delivery == "queue" else f"({event.delivery}) "
+    _tell_lines(sheet, f"› {how}", event.content.strip(), folding, full, "strong")
+
+
+def tell_start(sheet: Sheet, event: RunStarted) -> None:
+    """Tell what the run is given."""
+    limits = event.limits
+    budget = limits.budget_microdollars
+    words = [
+        neutral(event.model),
+        f"budget {show_dollars(budget)}" if budget else "no budget",
+        f"at most {count(limits.steps, 'step')}",
+    ]
+    words += [f"instructions from {neutral(found.path)}" for found in event.instructions]
+    _aside(sheet, " · ".join(words), "faint")
+
+
+def tell_wait(sheet: Sheet, event: RunWaiting, at: datetime) -> str:
+    """Tell what the run waits for; returns it in a few words."""
+    span = duration(max(0.0, (event.until - at).total_seconds()))
+    _aside(sheet, f"… Waits {span}: {neutral(event.message)}", "warn")
+    return f"waiting ({neutral(event.reason)}, {span})"
+
+
+def tell_model(sheet: Sheet, what: str) -> None:
+    """Tell that another model is at work than was said."""
+    _aside(sheet, f"({what})", "faint")
+
+
+def tell_unknown(sheet: Sheet, event: UnknownEvent) -> None:
+    """Tell that there is something this release cannot read."""
+    name = neutral(event.type)
+    _aside(sheet, f"({name}: a newer open-agent can show this)", "faint")
+
+
+def _tell_recovery(sheet: Sheet, event: RunRecovered) -> None:
+    lost = len(event.unanswered)
+    unclear = f"; the outcome of {count(lost, 'call')} is unknown" if lost else ""
+    _aside(sheet, f"↻ Taken up again where it was{unclear}", "warn")
+
+
+def _aside(sheet: Sheet, text: str, style: Style) -> None:
+    sheet.gap()
+    sheet.line(Piece(text, style))
+    sheet.gap()
+
+
+def _tell_lines(
+    sheet: Sheet, sign: str, text: str, folding: Folding, full: str, style: Style
+) -> None:
+    head, hidden, tail = fold_text(text, folding)
+    sheet.gap()
+    for number, line in enumerate([*head, *tail]):
+        sheet.line(Piece(f"{'  ' if number else sign}{line}", style))
+    if hidden:
+        sheet.line(Piece(f"  … {count(hidden, 'line')} left out; {full}", "faint"))
+    sheet.gap()

@@ -1,0 +1,101 @@
+"""What commands that ask a server have in common: finding it, and which task is meant."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from open_agent.cli.connection import Connection, connect, unreachable
+from open_agent.cli.finding import Finder
+from open_agent.cli.options import Place
+from open_agent.cli.terminal import Terminal
+from open_agent.cli.watching import progress
+from open_agent.core.clock import Clock, SystemClock
+from open_agent.core.errors import Invalid, NotFound
+from open_agent.core.ids import MissionId, is_uuid
+from open_agent.settings import Settings
+
+PAGE = 200
+SHORTEST_PREFIX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a command works with."""
+
+    settings: Settings
+    finder: Finder
+    terminal: Terminal
+    clock: Clock
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncGenerator[Connection]:
+        """A client of the running server.
+
+        Raises:
+            Unavailable: None answers, or something else does.
+        """
+        async with connect(self.finder.address) as connection:
+            async with progress(self.terminal, self.clock, lambda: "looking for the server"):
+                is_answering = await connection.is_answering()
+            if not is_answering:
+                raise unreachable(connection.url)
+            yield connection
+
+
+def open_session(place: Place) -> Session:
+    """Read the settings and find out where a server would be.
+
+    Raises:
+        Invalid: A setting or option is wrong.
+    """
+    settings = Settings.load(place.overrides, env_file=place.env_file)
+    finder = Finder(settings, url=place.url, token_file=place.token_file)
+    clock = SystemClock()
+    return Session(settings, finder, Terminal(clock), clock)
+
+
+async def pages(
+    connection: Connection, *, size: int = PAGE
+) -> AsyncGenerator[list[dict[str, Any]]]:
+    """All tasks, newest first, a page at a time."""
+    params: dict[str, str | int] = {"limit": size}
+    while True:
+        reply = await connection.get("/api/tasks", params)
+        yield reply.value
+        if reply.next is None:
+            return
+        params = dict(parse_qsl(urlsplit(reply.next).query))
+
+
+async def find_task(connection: Connection, text: str) -> MissionId:
+    """The task whose id is, or begins with, `text`.
+
+    Raises:
+        NotFound: There is none.
+        Invalid: There are several.
+    """
+    text = text.strip().lower()
+    if is_uuid(text):
+        return MissionId(text)
+    found: list[str] = []
+    if len(text) >= SHORTEST_PREFIX:
+        async for page in pages(connection):
+            found += [task["id"] for task in page if task["id"].startswith(text)]
+    if len(found) > 1:
+        raise Invalid(
+            "id.ambiguous",
+            f"{len(found)} tasks begin with {text}: {', '.join(found[:3])} … Write more of the id.",
+        )
+    if not found:
+        raise NotFound(
+            "task.not_found",
+            f"No task's id begins with {text}. `open-agent tasks` lists them"
+            + (
+                "."
+                if len(text) >= SHORTEST_PREFIX
+                else f"; write at least {SHORTEST_PREFIX} characters."
+            ),
+        )
+    return MissionId(found[0])

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+from inline_snapshot import snapshot
+
+from open_agent import __version__
+from open_agent.cli.rendering.pieces import plain
+from open_agent.cli.rendering.welcome import welcome
+from open_agent.settings import Settings
+
+URL = "http://127.0.0.1:3000"
+
+
+def text(**values: object) -> str:
+    places = {"data_dir": "/srv/data dir", "working_dir": "/srv/work"}
+    shown = plain(welcome(Settings.model_validate({**places, **values}), URL))
+    return shown.replace(__version__, "<version>")
+
+
+def test_without_a_key_it_says_what_the_demo_is_and_how_to_set_a_key() -> None:
+    assert text() == snapshot("""\
+Open Agent <version> listens on http://127.0.0.1:3000
+
+  Model   demo: no model, but a script that shows real work with real tools, whatever the task.
+          For real tasks, put OPENROUTER_API_KEY=… into /srv/data dir/.env and start
+          again; keys are at https://openrouter.ai/keys.
+  Budget  $10.00 for a run that names none (DEFAULT_BUDGET_CENTS)
+  Work    /srv/work/workspaces, for tasks that name no folder
+  Data    /srv/data dir
+  Access  with the token in /srv/data dir/token
+
+  Try, in another terminal:
+    open-agent run "Show me what you can do"
+    curl http://127.0.0.1:3000/api/task -H "Authorization: Bearer $(cat '/srv/data dir/token')" -H 'Content-Type: application/json' -d '{"task": "Show me what you can do"}'
+
+  Ctrl-C stops the server in good order; unfinished work goes on at the next start.
+
+""")
+
+
+def test_with_a_key_it_names_the_model() -> None:
+    shown = text(openrouter_api_key="sk-or-secret-secret", dev_mode=True, default_budget_cents=0)
+    assert "sk-or" not in shown
+    assert shown == snapshot("""\
+Open Agent <version> listens on http://127.0.0.1:3000
+
+  Model   anthropic/claude-sonnet-4.5 at https://openrouter.ai/api/v1
+  Budget  none: a run that names no budget may spend without limit (DEFAULT_BUDGET_CENTS=0)
+  Work    /srv/work/workspaces, for tasks that name no folder
+  Data    /srv/data dir
+  Access  every program on this machine, without a token (DEV_MODE)
+
+  Try, in another terminal:
+    open-agent run "Show me what you can do"
+    curl http://127.0.0.1:3000/api/task -H 'Content-Type: application/json' -d '{"task": "Show me what you can do"}'
+
+  Ctrl-C stops the server in good order; unfinished work goes on at the next start.
+
+""")
+
+
+def test_a_usual_data_dir_needs_no_option(tmp_path: Path) -> None:
+    assert "--data-dir '/srv/data dir'" not in text()
+    settings = Settings.load({"data_dir": tmp_path})
+    assert f"open-agent run --data-dir {tmp_path}" in plain(welcome(settings, URL))
