@@ -136,7 +136,14 @@ def open_regular(path: Path) -> io.FileIO:
     except OSError:
         os.close(fd)
         raise
-    return io.FileIO(fd, "r")
+    return _Regular(fd, "r")
+
+
+class _Regular(io.FileIO):
+    """A file of which nothing comes where others would have to wait (some of `/proc`)."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(-1 if size is None else size) or b""
 
 
 def write_whole(path: Path, data: bytes) -> None:
