@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +139,15 @@ class Rig:
     feed: Feed
     processes: SupervisedProcesses
     workspace: Path
-    missions: list[MissionId] = field(default_factory=list[MissionId])
 
-    async def submit(self, text: str = "Do it.", *, options: RunOptions | None = None) -> MissionId:
+    async def submit(
+        self, text: str = "Do it.", *, options: RunOptions | None = None, owner: UserId = OWNER
+    ) -> MissionId:
         mission_id = MissionId(new_uuid())
         await self.database.log.open_mission(
             mission_id,
             MissionCreated(
-                owner_id=OWNER,
+                owner_id=owner,
                 kind=MissionKind.TASK,
                 workspace=str(self.workspace),
                 is_workspace_ours=True,
@@ -176,8 +177,10 @@ class Rig:
         )
 
     async def cancel(self, mission_id: MissionId) -> None:
+        mission = await self.database.missions.get_for_system(mission_id)
+        owner = mission.owner_id
         await self.database.log.append_external(
-            mission_id, CancelRequested(by=OWNER), key=new_uuid(), owner=OWNER
+            mission_id, CancelRequested(by=owner), key=new_uuid(), owner=owner
         )
 
     async def work(self, mission_id: MissionId) -> None:
@@ -194,6 +197,14 @@ class Rig:
         mission_id = await self.submit(text, options=RunOptions(**options))
         await self.work(mission_id)
         return await self.look_at(mission_id)
+
+    def hear(self, owner: UserId, records: Sequence[EncodedRecord]) -> None:
+        """What the engine does with commits."""
+        self.feed.committed(owner, records)
+        for record in records:
+            ctx = self.worker.contexts.get(record.mission_id)
+            if ctx is not None:
+                ctx.hear(record)
 
     async def look_at(self, mission_id: MissionId) -> "Ended":
         records = await self.database.log.read(mission_id)
@@ -224,25 +235,34 @@ class Ended:
 
 
 @asynccontextmanager
-async def rig(
+async def rig(tmp_path: Path, script: Script, **options: Any) -> AsyncGenerator[Rig]:
+    """A rig on a database of its own; `options` as `rig_on` has them."""
+    async with (
+        await open_database(tmp_path / "data", SystemClock()) as database,
+        rig_on(database, tmp_path, script, **options) as made,
+    ):
+        yield made
+
+
+@asynccontextmanager
+async def rig_on(
+    database: Database,
     tmp_path: Path,
     script: Script,
     *,
     tools: Sequence[Tool] = (look, note, hang, fail, crash),
     window: Window | None = None,
-    limits: Limits | None = None,
     fallback: str | None = None,
     deadlines: Deadlines | None = None,
     **rules: Any,
 ) -> AsyncGenerator[Rig]:
-    """A rig on a database of its own."""
+    """A worker on a database, with a model that plays `script`; `rules` as `Rules` has them."""
     clock = SystemClock()
     workspace = tmp_path / "work"
-    workspace.mkdir(exist_ok=True)
+    workspace.mkdir(parents=True, exist_ok=True)
     model = ScriptedModel(script)
     feed = Feed()
     async with (
-        await open_database(tmp_path / "data", clock) as database,
         SupervisedProcesses(tmp_path / "supervisor.lock") as processes,
         httpx2.AsyncClient(transport=ScriptedTransport(model)) as http,
     ):
@@ -268,15 +288,8 @@ async def rig(
             open_workspace,
             processes,
             {"native": NativeBackend()},
-            RunDefaults("test/model", fallback, limits or Limits()),
+            RunDefaults("test/model", fallback, Limits()),
         )
-
-        def hear(owner: UserId, records: Sequence[EncodedRecord]) -> None:
-            feed.committed(owner, records)
-            for record in records:
-                ctx = worker.contexts.get(record.mission_id)
-                if ctx is not None:
-                    ctx.hear(record)
-
-        database.log.on_commit(hear)
-        yield Rig(database, worker, model, feed, processes, workspace)
+        made = Rig(database, worker, model, feed, processes, workspace)
+        database.log.on_commit(made.hear)
+        yield made

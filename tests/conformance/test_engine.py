@@ -1,0 +1,214 @@
+"""What every engine owes, on every database: work is found, shared fairly, stopped and resumed."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from open_agent.core.clock import SystemClock
+from open_agent.core.ids import MissionId, UserId, new_uuid
+from open_agent.core.run import Outcome, RunState
+from open_agent.engine.base import Engine
+from open_agent.engine.embedded import Capacity, EmbeddedEngine
+from open_agent.events.model.run import RunFinished, RunWaiting
+from open_agent.scripted.faults import Refusal
+from open_agent.scripted.script import Asked, Call, Script, Style, Turn, say
+from open_agent.store.base import Database
+from tests.interaction.agent.rig import Rig, rig_on
+
+ANNA, BEN = UserId("anna"), UserId("ben")
+SLOWLY = Turn(text="word " * 400, style=Style(chunk_chars=10, delay=0.02))
+
+
+@asynccontextmanager
+async def engine_on(
+    db: Database,
+    tmp_path: Path,
+    script: Script,
+    *,
+    per_owner: int = 4,
+    at_once: int = 100,
+) -> AsyncGenerator[tuple[Rig, Engine]]:
+    """An engine that has not been started, and the rig it works with."""
+    async with rig_on(db, tmp_path, script) as rig:
+        engine = EmbeddedEngine(
+            db.leases,
+            rig.worker,
+            SystemClock(),
+            holder=new_uuid(),
+            capacity=Capacity(per_owner, at_once),
+            is_shared=True,
+        )
+        db.log.on_commit(engine.committed)
+        try:
+            yield rig, engine
+        finally:
+            await engine.drain(0)
+
+
+async def ends(rig: Rig, mission_id: MissionId, *, seconds: float = 10) -> RunFinished:
+    """How the mission's newest run ended."""
+    with anyio.fail_after(seconds), rig.feed.watch(mission_id) as watch:
+        while (await rig.database.missions.get_for_system(mission_id)).run_state is not (
+            RunState.FINISHED
+        ):
+            await watch.changed(0.2)
+    return (await rig.look_at(mission_id)).events(RunFinished)[-1]
+
+
+async def is_in(rig: Rig, mission_id: MissionId, state: RunState) -> None:
+    """Return once the mission is in a state."""
+    with anyio.fail_after(10), rig.feed.watch(mission_id) as watch:
+        while (await rig.database.missions.get_for_system(mission_id)).run_state is not state:
+            await watch.changed(0.2)
+
+
+async def test_a_submitted_mission_is_carried_out(db: Database, tmp_path: Path):
+    async with engine_on(db, tmp_path, say("Done.")) as (rig, engine):
+        await engine.start()
+        mission_id = await rig.submit()
+        engine.wake(mission_id)
+        assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
+
+
+async def test_work_left_by_another_time_is_taken_up_at_the_start(db: Database, tmp_path: Path):
+    async with engine_on(db, tmp_path, say("Done.")) as (rig, engine):
+        mission_id = await rig.submit()
+        await engine.start()
+        assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
+
+
+async def test_an_owner_has_no_more_at_once_than_allowed_and_the_rest_waits(
+    db: Database, tmp_path: Path
+):
+    async with engine_on(db, tmp_path, say(SLOWLY), per_owner=2) as (rig, engine):
+        await engine.start()
+        missions = [await rig.submit(owner=ANNA) for _ in range(4)]
+        await is_in(rig, missions[0], RunState.RUNNING)
+        await is_in(rig, missions[1], RunState.RUNNING)
+        assert engine.active == 2
+        waiting = await rig.database.missions.get_for_system(missions[3])
+        assert waiting.run_state is RunState.QUEUED
+
+
+async def test_an_owner_with_much_work_does_not_hold_up_another(db: Database, tmp_path: Path):
+    def script(asked: Asked) -> Turn:
+        is_ben = "ben" in str(asked.messages[-1])
+        return Turn(text="Done.") if is_ben else SLOWLY
+
+    async with engine_on(db, tmp_path, script, at_once=3) as (rig, engine):
+        for _ in range(6):
+            await rig.submit("for anna", owner=ANNA)
+        bens = await rig.submit("for ben", owner=BEN)
+        await engine.start()
+        assert (await ends(rig, bens)).outcome is Outcome.SUCCEEDED
+
+
+async def test_a_queued_mission_is_cancelled_without_waiting_for_a_place(
+    db: Database, tmp_path: Path
+):
+    async with engine_on(db, tmp_path, say(SLOWLY), per_owner=1) as (rig, engine):
+        await engine.start()
+        first = await rig.submit()
+        await is_in(rig, first, RunState.RUNNING)
+        second = await rig.submit()
+        await rig.cancel(second)
+        assert (await ends(rig, second)).outcome is Outcome.CANCELLED
+        mission = await rig.database.missions.get_for_system(first)
+        assert mission.run_state is RunState.RUNNING
+
+
+async def test_a_running_mission_is_cancelled_at_once(db: Database, tmp_path: Path):
+    async with engine_on(db, tmp_path, say(SLOWLY)) as (rig, engine):
+        await engine.start()
+        mission_id = await rig.submit()
+        await is_in(rig, mission_id, RunState.RUNNING)
+        await rig.cancel(mission_id)
+        assert (await ends(rig, mission_id)).outcome is Outcome.CANCELLED
+
+
+async def test_a_waiting_mission_goes_on_at_its_time_and_gives_up_its_place_till_then(
+    db: Database, tmp_path: Path
+):
+    turn = Turn(text="Done.", fault=Refusal(429, retry_after="0.4"), fault_attempts=1)
+    async with engine_on(db, tmp_path, say(turn), per_owner=1) as (rig, engine):
+        await engine.start()
+        mission_id = await rig.submit()
+        await is_in(rig, mission_id, RunState.WAITING)
+        assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
+        ended = await rig.look_at(mission_id)
+    [waiting] = ended.events(RunWaiting)
+    resumed = next(r for r in ended.records if r.at > waiting.until)
+    assert resumed.at - waiting.until < timedelta(seconds=3)
+
+
+async def test_a_waiting_mission_is_cancelled_at_once(db: Database, tmp_path: Path):
+    turn = Turn(fault=Refusal(429, retry_after="600"))
+    async with engine_on(db, tmp_path, say(turn)) as (rig, engine):
+        await engine.start()
+        mission_id = await rig.submit()
+        await is_in(rig, mission_id, RunState.WAITING)
+        await rig.cancel(mission_id)
+        assert (await ends(rig, mission_id)).outcome is Outcome.CANCELLED
+
+
+async def test_a_drained_engine_ends_in_time_and_another_goes_on(db: Database, tmp_path: Path):
+    def script(asked: Asked) -> Turn:
+        if asked.turn >= 20:
+            return Turn(text="Done.")
+        return Turn(calls=(Call("look", {"name": str(asked.turn)}),), style=Style(delay=0.01))
+
+    async with engine_on(db, tmp_path, script) as (rig, engine):
+        await engine.start()
+        missions = [await rig.submit() for _ in range(3)]
+        for mission_id in missions:
+            await is_in(rig, mission_id, RunState.RUNNING)
+        with anyio.fail_after(5):
+            await engine.drain(2)
+        assert engine.active == 0
+        before = [len((await rig.look_at(m)).records) for m in missions]
+        async with engine_on(db, tmp_path / "again", script) as (rig2, engine2):
+            del rig2
+            await engine2.start()
+            for mission_id, count in zip(missions, before, strict=True):
+                assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
+                assert len((await rig.look_at(mission_id)).records) > count
+
+
+async def test_work_that_does_not_end_in_time_is_cut_and_settled_later(
+    db: Database, tmp_path: Path
+):
+    async with engine_on(db, tmp_path, say(Turn(calls=(Call("hang"),)))) as (rig, engine):
+        await engine.start()
+        mission_id = await rig.submit()
+        with anyio.fail_after(10), rig.feed.watch(mission_id) as watch:
+            while "tool.called" not in (await rig.look_at(mission_id)).types:
+                await watch.changed(0.2)
+        with anyio.fail_after(5):
+            await engine.drain(0.1)
+        (tmp_path / "again").mkdir()
+        async with engine_on(db, tmp_path / "again", say("", "Done.")) as (_, engine2):
+            await engine2.start()
+            assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
+        ended = await rig.look_at(mission_id)
+    assert "run.recovered" in ended.types
+
+
+@pytest.mark.timeout(30)
+async def test_two_engines_share_the_work_and_nothing_is_done_twice(
+    db: Database, tmp_path: Path, kind: str
+):
+    async with (
+        engine_on(db, tmp_path / "a", say("Done."), at_once=3) as (rig, first),
+        engine_on(db, tmp_path / "b", say("Done."), at_once=3) as (_, second),
+    ):
+        missions = [await rig.submit(owner=UserId(f"owner{n % 5}")) for n in range(20)]
+        await first.start()
+        await second.start()
+        for mission_id in missions:
+            assert (await ends(rig, mission_id, seconds=20)).outcome is Outcome.SUCCEEDED
+            assert (await rig.look_at(mission_id)).types.count("run.started") == 1
+    assert kind
