@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import httpx2
 
-SERVE = "from open_agent.settings import Settings; from open_agent.composition import Servers; Servers().serve(Settings.load(), on_ready=lambda u: None, on_stopping=lambda: None)"
 START_SECONDS = 20.0
 
 
@@ -58,7 +57,7 @@ class ServerProcess:
         self.starts += 1
         with (self.data_dir / f"server-{self.starts}.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE],
+                [str(Path(sys.executable).with_name("open-agent")), "serve"],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,
