@@ -23,11 +23,8 @@ def prepare(url: str) -> None:
     place = place_of(url)
     try:
         with psycopg.connect(url, connect_timeout=int(CONNECT_SECONDS)) as connection:
-            if not needs_migration(*_look(connection), where=place):
-                return
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
             if needs_migration(*_look(connection), where=place):
-                _migrate(connection)
+                _migrate(connection, place)
     except psycopg.OperationalError as error:
         raise Unavailable(
             "storage.unreachable",
@@ -56,11 +53,13 @@ def _look(connection: psycopg.Connection) -> tuple[set[str], str | None]:
     return tables, row[0] if row else None
 
 
-def _migrate(connection: psycopg.Connection) -> None:
-    """Run Alembic in the connection's open transaction."""
+def _migrate(connection: psycopg.Connection, place: str) -> None:
+    """Run Alembic, unless another process has done it in the meantime."""
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool
     )
-    with engine.connect() as migrating:
-        migrate(migrating)
-        migrating.commit()
+    # Locked only now: getting acquainted, SQLAlchemy ends whatever transaction it finds.
+    with engine.begin() as migrating:
+        migrating.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        if needs_migration(*_look(connection), where=place):
+            migrate(migrating)
