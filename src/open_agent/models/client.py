@@ -4,8 +4,9 @@ One streamed request per call on a shared connection pool. Retries, fallback and
 loop's; the conversation is `encoding.py`'s.
 """
 
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx2
@@ -101,14 +102,7 @@ class ModelClient:
 
     async def _exchange(self, request: ModelRequest, call: "_Call", watch: Watch) -> None:
         http = self._http or self._open()
-        sent = httpx2.Request(
-            "POST",
-            self._url,
-            headers=self._headers,
-            content=self.endpoint.finish(request),
-            extensions=self._extensions,
-        )
-        response = await http.send(sent, stream=True)
+        response = await http.send(self._to_send(request), stream=True)
         try:
             call.has_answered = True
             if response.status_code != 200:
@@ -118,6 +112,14 @@ class ModelClient:
         finally:
             await response.aclose()
 
+    def _to_send(self, request: ModelRequest) -> httpx2.Request:
+        parts = self.endpoint.finish(request)
+        headers = self._headers.copy()
+        headers["content-length"] = str(sum(map(len, parts)))
+        return httpx2.Request(
+            "POST", self._url, headers=headers, content=_each(parts), extensions=self._extensions
+        )
+
     def _open(self) -> httpx2.AsyncClient:
         """The connection pool, made when first needed: reading certificates takes 20 ms."""
         self._http = httpx2.AsyncClient(
@@ -125,7 +127,7 @@ class ModelClient:
             trust_env=not self.endpoint.is_private,
             follow_redirects=False,
             limits=httpx2.Limits(
-                max_connections=None, max_keepalive_connections=64, keepalive_expiry=60
+                max_connections=None, max_keepalive_connections=200, keepalive_expiry=60
             ),
         )
         return self._http
@@ -185,6 +187,11 @@ class _Call:
 
     def _elapsed(self) -> int:
         return _ms(self._clock.monotonic() - self._started)
+
+
+async def _each(parts: Sequence[bytes | memoryview]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield cast(bytes, part)  # the HTTP client takes any buffer, and says bytes
 
 
 async def _read_reply(response: httpx2.Response, call: _Call, watch: Watch) -> None:

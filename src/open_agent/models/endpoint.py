@@ -33,10 +33,11 @@ class Endpoint:
         """The field that bounds a reply; OpenAI's own API refuses the one all others know."""
         return "max_completion_tokens" if self.host == "api.openai.com" else "max_tokens"
 
-    def finish(self, request: ModelRequest) -> bytes:
-        """The body to send: the request's own, and after it what this endpoint needs to be told.
+    def finish(self, request: ModelRequest) -> tuple[bytes | memoryview, ...]:
+        """The body to send, in parts: the request's own, and what this endpoint needs to be told.
 
-        After the messages, so that the beginning stays the same from step to step.
+        After the messages, so that the beginning stays the same from step to step; in parts,
+        because copying a long conversation costs more than all the rest of sending it.
         """
         extras: list[bytes] = []
         if request.max_tokens is not None:
@@ -46,8 +47,8 @@ class Endpoint:
             if request.model.startswith("anthropic/"):  # the others cache without being asked
                 extras.append(b'"cache_control":{"type":"ephemeral"}')
         if not extras:
-            return request.body
-        return b"%b,%b}" % (request.body.rstrip()[:-1], b",".join(extras))
+            return (request.body,)
+        return memoryview(request.body)[:-1], b",%b}" % b",".join(extras)
 
     @property
     def is_private(self) -> bool:

@@ -37,7 +37,7 @@ class ModelRequest:
     """One request, ready to be sent."""
 
     body: bytes
-    """The JSON body, UTF-8, without the fields that depend on the endpoint."""
+    """The JSON body, UTF-8, to its last brace; without the fields that depend on the endpoint."""
     model: str
     max_tokens: int | None = None
     """The most that the reply may have; endpoints differ in the field's name."""
