@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 import openai
@@ -149,18 +149,21 @@ def _sdk(base_url: str) -> Callable[[Conversation], Ask]:
         body = pydantic_core.from_json(conversation.encode_request(MODEL, 1000).body)
 
         async def ask() -> None:
-            reply = await client.chat.completions.create(**body, max_tokens=1000)
-            chunks = cast("AsyncIterator[Any]", reply)
-            text, arguments = "", ""
-            async for chunk in chunks:
-                for choice in chunk.choices:
-                    text += choice.delta.content or ""
-                    for call in choice.delta.tool_calls or []:
-                        arguments += call.function.arguments or ""
+            await _assemble(await client.chat.completions.create(**body, max_tokens=1000))
 
         return ask
 
     return make
+
+
+async def _assemble(chunks: Any) -> None:
+    """What every user of the SDK writes."""
+    text, arguments = "", ""
+    async for chunk in chunks:
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            for call in choice.delta.tool_calls or []:
+                arguments += call.function.arguments or ""
 
 
 async def per_turn(ask: Ask, turns: int) -> float:
