@@ -3,16 +3,35 @@
 from open_agent.tools.clipping import Clipped
 from open_agent.tools.delete_file import delete_file
 from open_agent.tools.edit_file import edit_file
+from open_agent.tools.git.git_commit import git_commit
+from open_agent.tools.git.git_diff import git_diff
+from open_agent.tools.git.git_log import git_log
+from open_agent.tools.git.git_status import git_status
+from open_agent.tools.grep_search import grep_search
 from open_agent.tools.list_directory import list_directory
 from open_agent.tools.read_file import read_file
 from open_agent.tools.registry import Toolbox
 from open_agent.tools.run_command import run_command
+from open_agent.tools.search_files import search_files
 from open_agent.tools.write_file import write_file
+
+TOOLS = (
+    read_file,
+    write_file,
+    edit_file,
+    delete_file,
+    list_directory,
+    search_files,
+    grep_search,
+    run_command,
+    git_status,
+    git_diff,
+    git_log,
+    git_commit,
+)
+"""In the order in which models see them."""
 
 
 def standard_tools() -> Toolbox:
-    """All of them, in the order in which models see them."""
-    return Toolbox(
-        Clipped(tool)
-        for tool in (read_file, write_file, edit_file, delete_file, list_directory, run_command)
-    )
+    """All of them, none with an answer too long to show."""
+    return Toolbox(Clipped(tool) for tool in TOOLS)
