@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 
+import pydantic_core
+
 from open_agent.agent.answers import to_requested_calls
+from open_agent.agent.calls import announce
 from open_agent.agent.context import RunContext
 from open_agent.agent.moves import AskModel
 from open_agent.core.run import Usage
+from open_agent.core.text import cut_to_bytes
 from open_agent.events.delta import DeltaSource
 from open_agent.events.model.model_call import (
     CostSource,
@@ -16,9 +20,10 @@ from open_agent.events.model.model_call import (
 )
 from open_agent.models.reply import ModelError, ModelReply, ModelRequest
 
-TEXT_CHARACTERS = 100_000
-"""What an event keeps of one reply's text, and of its reasoning together with what is opaque."""
-REASONING_CHARACTERS = 20_000
+TEXT_BYTES = 88 * 1024
+"""What an event keeps of one reply's text, as JSON; with what follows, and with the arguments of
+its calls (`answers.py`), it stays within an event's limit."""
+REASONING_BYTES = 24 * 1024
 OPAQUE_BYTES = 64 * 1024
 RETRY_SECONDS = (1.0, 4.0, 15.0, 30.0)
 """Between the tries of one step, when the provider does not say."""
@@ -41,9 +46,8 @@ async def ask_model(ctx: RunContext, move: AskModel) -> None:
         return
     event = await converse(ctx, asked, request)
     if isinstance(event, ModelReply):
-        calls = await to_requested_calls(ctx, event.tool_calls)
-        answered = to_answered(ctx, asked, event)
-        await ctx.append(answered.model_copy(update={"tool_calls": calls}))
+        answered = await _to_answered(ctx, asked, event)
+        await ctx.append(answered, *announce(ctx, answered.tool_calls))
     else:
         await ctx.append(event)
 
@@ -87,19 +91,28 @@ def lost(
     )
 
 
+async def _to_answered(ctx: RunContext, asked: ModelAsked, reply: ModelReply) -> ModelAnswered:
+    answered = to_answered(ctx, asked, reply)
+    calls = await to_requested_calls(ctx, reply.tool_calls)
+    blob = None
+    if len(answered.text) < len(reply.text):
+        blob = await ctx.shared.blobs.put(ctx.mission_id, reply.text.encode("utf-8", "replace"))
+    return answered.model_copy(update={"tool_calls": calls, "text_blob": blob})
+
+
 def to_answered(ctx: RunContext, asked: ModelAsked, reply: ModelReply) -> ModelAnswered:
     """A reply as an event, its tool calls left out."""
     cost, source = _cost(ctx, asked, reply.cost_microdollars, reply.usage)
     opaque = reply.provider_message
-    if opaque is not None and len(repr(opaque)) > OPAQUE_BYTES:
+    if opaque is not None and len(pydantic_core.to_json(opaque)) > OPAQUE_BYTES:
         opaque = None
     return ModelAnswered(
         step=asked.step,
         purpose=asked.purpose,
         model=reply.model or asked.model,
         provider=reply.provider,
-        text=reply.text[:TEXT_CHARACTERS],
-        reasoning=reply.reasoning[:REASONING_CHARACTERS],
+        text=cut_to_bytes(reply.text, TEXT_BYTES),
+        reasoning=cut_to_bytes(reply.reasoning, REASONING_BYTES),
         finish_reason=reply.finish_reason,
         usage=reply.usage,
         cost_microdollars=cost,
@@ -131,7 +144,7 @@ def _to_failed(ctx: RunContext, asked: ModelAsked, error: ModelError) -> ModelFa
         retry_at=ctx.now + timedelta(seconds=min(wait, LONGEST_RETRY_SECONDS))
         if error.is_retryable
         else None,
-        partial_text=error.partial_text[:TEXT_CHARACTERS],
+        partial_text=cut_to_bytes(error.partial_text, TEXT_BYTES),
         usage=error.usage or Usage(),
         cost_microdollars=cost,
         cost_source=source,

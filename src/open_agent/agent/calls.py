@@ -40,6 +40,27 @@ async def call_tools(ctx: RunContext, calls: Sequence[OpenCall]) -> None:
             await _carry_out(ctx, call)
 
 
+def announce(ctx: RunContext, calls: Sequence[RequestedCall]) -> list[ToolCalled]:
+    """The begin of `calls`, to be committed with the answer that asks for them.
+
+    Only where all of them read and can be made as written: those are made again after a crash,
+    so nothing is claimed by this that might not have been done, and a commit is saved.
+    """
+    tools = [ctx.shared.tools.get(call.name) for call in calls]
+    if not all(tool is not None and tool.effect == "read" for tool in tools):
+        return []
+    if any(call.problem is not None or call.arguments_blob is not None for call in calls):
+        return []
+    try:
+        return [
+            _called(tool, call, tool.parse(call.arguments))
+            for tool, call in zip(tools, calls, strict=True)
+            if tool is not None
+        ]
+    except ToolFailed:
+        return []
+
+
 async def dismiss(ctx: RunContext, calls: Sequence[OpenCall]) -> None:
     """Answer calls that will not be run, or that were ended, because the run is being stopped."""
     await ctx.append(
@@ -69,18 +90,21 @@ async def _carry_out(ctx: RunContext, open_call: OpenCall) -> None:
         await _return(ctx, call, ToolOutput(str(refusal), is_failure=True), 0)
         return
     if open_call.stage == "requested":
-        called = ToolCalled(
-            call_id=call.call_id,
-            name=call.name,
-            effect=tool.effect.value,
-            arguments=shorten(arguments),
-        )
-        await ctx.append(called)
+        await ctx.append(_called(tool, call, arguments))
         if ctx.run.is_cancelled or ctx.run.is_interrupted:
             return
     started = ctx.shared.clock.monotonic()
     output = await _invoke(ctx, tool, call, arguments)
     await _return(ctx, call, output, int((ctx.shared.clock.monotonic() - started) * 1000))
+
+
+def _called(tool: Tool, call: RequestedCall, arguments: dict[str, Any]) -> ToolCalled:
+    return ToolCalled(
+        call_id=call.call_id,
+        name=call.name,
+        effect=tool.effect.value,
+        arguments=shorten(arguments),
+    )
 
 
 async def _arguments(ctx: RunContext, tool: Tool, call: RequestedCall) -> dict[str, Any]:

@@ -8,6 +8,7 @@ instructions and people's messages are never in the part that goes.
 from open_agent.agent.asking import converse, to_answered
 from open_agent.agent.context import RunContext
 from open_agent.agent.moves import Compact
+from open_agent.core.text import cut_to_bytes
 from open_agent.events.log import BudgetSpent
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.model_call import ModelAsked
@@ -16,7 +17,8 @@ from open_agent.models.reply import ModelReply
 from open_agent.models.shortening import Cut
 
 SUMMARY_TOKENS = 4_000
-SUMMARY_CHARACTERS = 32_000
+SUMMARY_BYTES = 24 * 1024
+"""As JSON; with people's messages and the state it has to fit an event."""
 WORTHWHILE = 0.7
 """A compaction must leave at most this share of the bytes; otherwise the rule takes over."""
 
@@ -51,7 +53,7 @@ async def compact(ctx: RunContext, move: Compact) -> None:
         HistoryCompacted(
             upto_seq=cut.upto_seq,
             kept=list(cut.kept),
-            summary=summary[:SUMMARY_CHARACTERS],
+            summary=cut_to_bytes(summary, SUMMARY_BYTES),
             method=method,
             bytes_before=before,
             bytes_after=_size_after(ctx.conversation, cut, summary),
@@ -105,7 +107,7 @@ def _left_out(cut: Cut) -> str:
     text = LEFT_OUT.format(
         replies=cut.replies, calls=cut.calls, last_words=cut.last_words[:2_000] or "(nothing)"
     )
-    return f"{cut.notes[: SUMMARY_CHARACTERS // 2]}\n\n{text}" if cut.notes else text
+    return f"{cut_to_bytes(cut.notes, SUMMARY_BYTES // 2)}\n\n{text}" if cut.notes else text
 
 
 def _size_after(conversation: Conversation, cut: Cut, summary: str) -> int:

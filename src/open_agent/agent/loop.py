@@ -23,11 +23,11 @@ from open_agent.agent.moves import (
     next_move,
 )
 from open_agent.core.run import Outcome
+from open_agent.core.text import cut_to_bytes
+from open_agent.events.active_run import RESULT_BYTES
 from open_agent.events.log import BudgetSpent
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunFinished, RunWaiting
-
-RESULT_CHARACTERS = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ async def finish(ctx: RunContext, stop: Stop) -> bool:
         RunFinished(
             outcome=stop.outcome,
             reason=stop.reason,
-            result=stop.result[:RESULT_CHARACTERS],
+            result=cut_to_bytes(stop.result, RESULT_BYTES),
             steps=run.steps_answered,
             usage=run.usage,
             cost_microdollars=run.spent_microdollars,

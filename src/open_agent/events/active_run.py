@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from open_agent.core.ids import CallId, RunId
 from open_agent.core.run import Limits, Usage
+from open_agent.core.text import cut_to_bytes
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.model_call import (
     ModelAnswered,
@@ -25,6 +26,8 @@ from open_agent.events.record import Record
 
 NOT_THE_PROVIDERS = ("server.stopped", "cancelled")
 """Failures that say nothing about the provider: the call is simply made again, or not at all."""
+RESULT_BYTES = 48 * 1024
+"""Of an answer that may end the run, as JSON; the whole of it is in `model.answered`."""
 SIGNATURES_KEPT = 15
 """Enough to see a cycle of three steps five times."""
 
@@ -162,7 +165,8 @@ class ActiveRun(BaseModel):
         self.steps_answered += 1
         self.failure, self.failures, self.parks, self.compactions_at_step = None, 0, 0, 0
         self.calls = [OpenCall(call=call) for call in event.tool_calls]
-        self.answer_text, self.finish_reason = event.text, event.finish_reason
+        self.answer_text = "" if event.tool_calls else cut_to_bytes(event.text, RESULT_BYTES)
+        self.finish_reason = event.finish_reason
         if asked is not None:
             self.bytes_last, self.tokens_last = asked.request_bytes, event.usage.input_tokens
         if event.tool_calls or event.text.strip():
@@ -182,7 +186,7 @@ class ActiveRun(BaseModel):
         if event.purpose == "compaction":
             self.compaction_failures += 1
         else:
-            self.failure = event
+            self.failure = event.model_copy(update={"partial_text": ""})
             self.failures += 1
 
     def _mark(

@@ -74,7 +74,10 @@ def encode_record(
 
 def encode_time(at: datetime) -> bytes:
     """A time as RFC 3339 in UTC with microseconds and `Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+    # `strftime` takes 14 µs, and every event has a time.
+    return (
+        b"%bZ" % at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds").encode()
+    )
 
 
 def make_record(

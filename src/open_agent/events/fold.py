@@ -21,6 +21,9 @@ from open_agent.events.model.run import RunFinished, RunStarted
 from open_agent.events.model.union import UnknownEvent
 from open_agent.events.record import Record
 
+CALL_IDS_KEPT = 500
+"""So that the state stays small; providers that repeat an id do so from one reply to the next."""
+
 
 class PendingMessage(BaseModel):
     """A message that no run has taken yet."""
@@ -41,8 +44,8 @@ class MissionState(BaseModel):
     """Messages that the model has not been asked about, oldest first."""
     run: ActiveRun | None = None
     last_run: RunFinished | None = None
-    call_ids: set[CallId] = Field(default_factory=set[CallId])
-    """Every call id ever used in the mission."""
+    call_ids: list[CallId] = Field(default_factory=list[CallId])
+    """The newest call ids of the mission, oldest first: none of them may be used again."""
     is_cancelled_early: bool = False
     """A cancel arrived while messages waited and no run was active."""
     unknown_type: str | None = None
@@ -88,7 +91,8 @@ class MissionState(BaseModel):
         if self.run is not None:
             self.run.advance(record)
         if isinstance(event, ModelAnswered):
-            self.call_ids.update(call.call_id for call in event.tool_calls)
+            self.call_ids += (call.call_id for call in event.tool_calls)
+            del self.call_ids[:-CALL_IDS_KEPT]
         if isinstance(event, ModelAsked) and event.purpose == "step":
             self.pending = [m for m in self.pending if m.delivery != "steer"]
 

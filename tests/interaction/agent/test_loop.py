@@ -524,3 +524,16 @@ async def test_a_fenced_worker_appends_nothing_more(tmp_path: Path):
                 assert await r.database.leases.claim(mission_id, "other")
                 count = len((await r.look_at(mission_id)).records)
         assert len((await r.look_at(mission_id)).records) == count
+
+
+async def test_a_reply_too_long_for_an_event_is_kept_whole_beside_it(tmp_path: Path):
+    text = "中" * 100_000
+    turn = Turn(text=text, style=Style(chunk_chars=20_000))
+    async with rig(tmp_path, say(turn)) as r:
+        ended = await r.run()
+        [answered] = ended.events(ModelAnswered)
+        assert answered.text_blob is not None
+        whole = await r.database.blobs.get(ended.mission_id, answered.text_blob)
+    assert whole.decode() == text
+    assert text.startswith(answered.text)
+    assert ended.end.outcome is Outcome.SUCCEEDED

@@ -59,6 +59,9 @@ class ModelAnswered(EventBase):
     """The model that really answered, as the provider names it."""
     provider: str | None = None
     text: str
+    """Its beginning, where all of it does not fit an event."""
+    text_blob: BlobRef | None = None
+    """The whole text when it was too large for the event."""
     reasoning: str = ""
     tool_calls: list[RequestedCall] = []
     finish_reason: str
