@@ -30,7 +30,7 @@ FIXED = {
     # `git commit` would start them: the repository's hooks are theirs too.
     "gc.auto": "0",
     "maintenance.auto": "false",
-    # Resolves conflicts by the merge drivers of the repository.
+    # At a commit it may merge what it has recorded, by the merge drivers of the repository.
     "rerere.enabled": "false",
     # Git runs itself in submodules, where the names of filters are others.
     "submodule.recurse": "false",

@@ -205,6 +205,10 @@ async def test_committing_in_a_hostile_repository_runs_nothing(
     assert trap.sprung == set()
     assert "Hooks did not run" in output.content
     assert git("-c", "log.showSignature=false", "show", "HEAD:file") == "two\n"
+    trap.set_again()
+    again = await call(git_commit, ctx, message="Three")
+    assert again.content.startswith("Nothing to commit")
+    assert trap.sprung == set()
 
 
 FILTERS = {
@@ -296,20 +300,6 @@ async def test_missing_objects_are_not_fetched(
     assert trap.sprung == set()
     provoke(git, "diff", "HEAD~")
     assert trap.sprung == {"transport"}
-
-
-async def test_a_recorded_conflict_is_not_resolved_by_the_repositorys_driver(
-    repository: Path, git: Run, trap: Trap, ctx: ToolContext
-) -> None:
-    git("config", "rerere.enabled", "true")
-    git("commit", "-q", "--allow-empty", "-m", "Second")
-    leave_conflict(repository, git)
-    (repository / ".gitattributes").write_text("* merge=evil\n")
-    git("config", "merge.evil.driver", trap.program("driver", "false"))
-    (repository / "file").write_text("both\n")
-    await call(git_commit, ctx, message="Merge")
-    assert git("log", "-1", "--format=%P").count(" ") == 1
-    assert trap.sprung == set()
 
 
 async def test_a_bare_repository_hidden_in_a_folder_runs_nothing(
