@@ -176,7 +176,9 @@ def _worker(
 
     async def open_workspace(path: str) -> Workspace:
         root = Path(path)
-        await to_thread.run_sync(lambda: root.mkdir(parents=True, exist_ok=True))
+        # A directory that cannot be made is for the tools to say, not for the run to die of.
+        with suppress(OSError):
+            await to_thread.run_sync(lambda: root.mkdir(parents=True, exist_ok=True))
         return LocalWorkspace(root, processes, environment, programs)
 
     return Worker(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from open_agent.core.clock import Clock
+from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import MissionId, UserId
 from open_agent.engine.worker import Worker
 from open_agent.events.log import EncodedRecord
@@ -18,8 +19,8 @@ from open_agent.store.leases import Leases
 
 SWEEP_SECONDS = 10.0
 HEARTBEAT_SECONDS = 1.0
-CRASH_PAUSE_SECONDS = 1.0
-"""Before a mission that could not be worked on is tried again."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""Before a mission that could not be worked on is tried again; the first time, a second."""
 STOP_SECONDS = 5.0
 """What work gets to end by itself after it was cancelled."""
 
@@ -65,6 +66,8 @@ class EmbeddedEngine:
         self._capacity = capacity
         self._is_shared = is_shared
         self._tasks: dict[MissionId, asyncio.Task[None]] = {}
+        self._crashes: dict[MissionId, int] = {}
+        """In a row, by mission."""
         self._urgent: set[MissionId] = set()
         self._changed = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -180,10 +183,23 @@ class EmbeddedEngine:
     async def _work(self, mission_id: MissionId, epoch: int) -> None:
         try:
             await self._worker.work(mission_id, epoch)
+            self._crashes.pop(mission_id, None)
         except Exception:  # boundary: one mission's failure is not the server's
             log.exception("mission.crashed", mission_id=mission_id)
-            await asyncio.sleep(CRASH_PAUSE_SECONDS)
+            crashes = self._crashes[mission_id] = self._crashes.get(mission_id, 0) + 1
+            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 2.0 ** (crashes - 1)))
         finally:
+            await self._give_back(mission_id, epoch)
             del self._tasks[mission_id]
-            await self._leases.release(mission_id, epoch)
             self._changed.set()
+
+    async def _give_back(self, mission_id: MissionId, epoch: int) -> None:
+        """Release the lease, however long the store needs to take that."""
+        while True:
+            try:
+                await self._leases.release(mission_id, epoch)
+            except OpenAgentError:
+                log.exception("lease.not_released", mission_id=mission_id)
+                await asyncio.sleep(1.0)
+            else:
+                return
