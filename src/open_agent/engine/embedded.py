@@ -190,7 +190,9 @@ class EmbeddedEngine:
             await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 2.0 ** (crashes - 1)))
         finally:
             await self._give_back(mission_id, epoch)
-            del self._tasks[mission_id]
+            # Given back, it may already be another task's.
+            if self._tasks.get(mission_id) is asyncio.current_task():
+                del self._tasks[mission_id]
             self._changed.set()
 
     async def _give_back(self, mission_id: MissionId, epoch: int) -> None:
