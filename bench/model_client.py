@@ -162,7 +162,7 @@ async def _assemble(chunks: Any) -> None:
     async for chunk in chunks:
         for choice in chunk.choices:
             text += choice.delta.content or ""
-            for call in choice.delta.tool_calls or []:
+            for call in choice.delta.tool_calls or ():
                 arguments += call.function.arguments or ""
 
 
