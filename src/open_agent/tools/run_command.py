@@ -20,9 +20,11 @@ from open_agent.tools.spill import CAP, Spill
 from open_agent.workspaces.processes import ByteReader, Process, ProcessLost
 
 LONGEST = 3600
+STRAGGLERS = 0.05
+"""Seconds in which what has closed its output may still end, and is not called background."""
 DRAIN = 1.0
 """Seconds in which output may still come after the shell has ended: children hold its pipes."""
-SILENCE = 5.0
+SILENCE = 3.0
 """Seconds without output after which a command that timed out was perhaps waiting for input."""
 LARGEST_COMMAND = 120_000
 """Bytes; Linux takes no argument of 128 KiB."""
@@ -157,6 +159,9 @@ async def _report(watch: Watch, timed_out_after: int | None, *, keep: bool) -> T
     process = watch.process
     if keep and timed_out_after is None:
         process.keep()
+    if watch.has_drained.is_set():
+        with anyio.move_on_after(STRAGGLERS):
+            await process.wait_gone()
     background = tuple(await process.background())
     fits = watch.stdout.size + watch.stderr.size <= SHOWN
     spilled = None if fits and not _looks_binary(watch) else await watch.spill.finish()

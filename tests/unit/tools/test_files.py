@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 import anyio
@@ -304,12 +305,14 @@ node_modules/\
 
 
 @pytest.mark.timeout(20)
-async def test_a_huge_directory_is_listed_in_part_and_at_once(ctx: ToolContext, root: Path) -> None:
-    """Check 30, with as many entries as a test may make."""
-    for number in range(21_000):
-        (root / f"{number:06}").touch()
-    with anyio.fail_after(2):
-        listed = (await call(list_directory, ctx)).content.splitlines()
+async def test_a_huge_directory_is_listed_in_part_and_at_once(ctx: ToolContext) -> None:
+    """Check 30, with as many entries as a test may make, in memory where there is room."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        for number in range(21_000):
+            Path(folder, f"{number:06}").touch()
+        with anyio.fail_after(2):
+            listed = (await call(list_directory, ctx, path=folder)).content.splitlines()
     assert len(listed) == 1001
     assert listed[-1] == "[… more than 19,000 more; find them with search_files]"
 

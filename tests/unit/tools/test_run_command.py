@@ -111,7 +111,7 @@ async def test_a_timeout_ends_everything_and_shows_what_there_was(
 @pytest.mark.timeout(15)
 async def test_a_command_that_waits_in_silence_is_told_so(ctx: ToolContext, mark: str) -> None:
     """Check 39, where a program waits for something else than its input."""
-    output = await call(run_command, ctx, command=mark, timeout_secs=6)
+    output = await call(run_command, ctx, command=mark, timeout_secs=4)
     assert "perhaps it was waiting for input" in output.content
 
 
@@ -169,17 +169,17 @@ async def test_the_servers_secrets_are_not_in_the_environment(
     assert output.content.endswith("--- stdout ---\n0\n0\n1\n2\n3")
 
 
-async def test_five_gigabytes_are_shown_in_part_kept_in_part_and_cost_no_memory(
+async def test_a_flood_is_shown_in_part_kept_in_part_and_costs_no_memory(
     ctx: ToolContext,
 ) -> None:
-    """Check 34, a tenth of it; `bench` has all of it."""
+    """Check 34, at the size that a test may have."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    output = await call(run_command, ctx, command="yes | head -c 500M; echo the end")
+    output = await call(run_command, ctx, command="yes | head -c 150M; echo the end")
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 50_000, f"{grown} KiB"
     assert len(output.content) < 31_000
     assert output.content.endswith("y\nthe end")
-    assert re.search(r"about 524,\d{3},\d{3} bytes left out", output.content)
+    assert re.search(r"about 157,\d{3},\d{3} bytes left out", output.content)
     assert output.spilled
     assert output.spilled.size == 64 * 1024 * 1024
     path = ctx.blobs.path(ctx.mission_id, output.spilled)

@@ -30,7 +30,9 @@ async def test_paths_start_at_the_root_at_home_or_at_the_top(workspace: LocalWor
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])
-async def test_names_that_no_file_can_have_are_refused(workspace: LocalWorkspace, path: str) -> None:
+async def test_names_that_no_file_can_have_are_refused(
+    workspace: LocalWorkspace, path: str
+) -> None:
     with pytest.raises(OSError, match="path"):
         workspace.resolve(path)
 

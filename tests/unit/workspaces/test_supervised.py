@@ -142,6 +142,18 @@ async def test_processes_that_end_politely_are_given_the_time(
     assert await process.wait() == 4
 
 
+async def test_what_is_left_by_a_process_that_ended_politely_is_asked_too(
+    processes: SupervisedProcesses, mark: str
+) -> None:
+    process = await sh(
+        processes, f"trap '{mark} & exit' TERM; echo up; while :; do sleep 0.01; done"
+    )
+    assert await process.stdout.read() == b"up\n"
+    with anyio.fail_after(2):
+        await process.terminate(grace=4)
+    assert running(mark) == []
+
+
 @pytest.mark.parametrize("own_session", ["", "setsid "])
 async def test_processes_that_are_always_newer_ones_are_ended(
     processes: SupervisedProcesses, tmp_path: Path, own_session: str
@@ -229,6 +241,27 @@ async def test_fifty_commands_at_once(processes: SupervisedProcesses) -> None:
         for code in range(50):
             group.start_soon(run, code)
     assert sorted(codes) == list(range(50))
+
+
+def test_it_works_on_the_event_loop_that_the_server_uses(tmp_path: Path, mark: str) -> None:
+    async def main() -> None:
+        async with SupervisedProcesses(tmp_path / "lock") as processes:
+            process = await processes.start(["cat"], cwd=Path("/"), env=ENV, stdin=True)
+            assert process.stdin
+            async with anyio.create_task_group() as group:
+                group.start_soon(process.stdin.write, b"x" * 500_000)
+                received = 0
+                while received < 500_000:
+                    received += len(await process.stdout.read())
+            process.stdin.close()
+            assert await process.wait() == 0
+            process = await sh(processes, f"(yes & setsid {mark}) & echo up")
+            assert (await process.stdout.read()).startswith(b"up\n")
+            process.release()
+            await process.terminate()
+        assert running(mark) == []
+
+    anyio.run(main, backend_options={"use_uvloop": True})
 
 
 async def test_nothing_is_left_open(processes: SupervisedProcesses) -> None:

@@ -58,7 +58,7 @@ class Ending:
         self._kill_at = time.monotonic() + grace
         self._next = 0.0
         self._rounds = 0
-        self._is_asked = False
+        self._asked: set[int] | None = None
 
     def hasten(self, grace: float) -> None:
         """Leave at most `grace` more seconds before KILL."""
@@ -81,12 +81,25 @@ class Ending:
             return
         if now >= self._kill_at:
             self._kill()
-        elif not self._is_asked:
-            self._is_asked = True
+        elif self._asked is None:
             self._next = self._kill_at
-            for process in descendants(os.getpid(), without=self._without):
+            targets = descendants(os.getpid(), without=self._without)
+            self._asked = {process.pid for process in targets}
+            for process in targets:
                 # A stopped process takes TERM only once it goes on.
                 send(process, signal.SIGTERM, signal.SIGCONT)
+
+    def ask_orphans(self) -> None:
+        """Send TERM to what was started since, and whose parent has ended.
+
+        What is started by a process that still tidies up belongs to its tidying up.
+        """
+        if self._asked is None or time.monotonic() >= self._kill_at:
+            return
+        for pid in children() - self._asked - self._without:
+            self._asked.add(pid)
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
 
     def _kill(self) -> None:
         if self._rounds == 0:

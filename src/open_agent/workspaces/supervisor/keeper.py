@@ -38,6 +38,7 @@ class Keeper:
         poll.register(self._alarm, select.POLLIN)
         while self._reap():
             if self._ending:
+                self._ending.ask_orphans()
                 self._ending.act()
                 if self._ending.is_hopeless:
                     self._tell(gone=[process.pid for process in self._below()])
