@@ -113,31 +113,18 @@ def _results(messages: list[Json]) -> tuple[list[str], int]:
 
 
 def _steps(folder: str) -> tuple[Step, ...]:
-    module, test = f"{folder}/duration.py", f"{folder}/test_duration.py"
+    module = f"{folder}/duration.py"
     run_test = _run("python3 -B -m unittest -v", folder)
-    mended = _write(module, _MODULE.format(minutes=_FIX))
-    commit = Call(
-        "git_commit",
-        {
-            "message": COMMIT_MESSAGE,
-            "repo_path": folder,
-            "files": ["duration.py", "test_duration.py"],
-        },
-    )
-    commit_by_hand = _run(
-        "git add duration.py test_duration.py && git -c user.name='Open Agent'"
-        f" -c user.email=open-agent@localhost commit -m '{COMMIT_MESSAGE}'; git log --oneline -1",
-        folder,
-    )
+    return (*_set_up(folder, module, run_test), *_mend(folder, module, run_test))
+
+
+def _set_up(folder: str, module: str, run_test: Call) -> tuple[Step, ...]:
+    begin = f"mkdir -p {folder} && git init {folder} && python3 --version && git --version"
     return (
         Step(
             f"I will show what Open Agent does with a small project in `{folder}`. First the"
             " folder and its repository.",
-            (
-                _run(
-                    f"mkdir -p {folder} && git init {folder} && python3 --version && git --version"
-                ),
-            ),
+            (_run(begin),),
             lambda result: "git version" in result,
         ),
         Step(
@@ -145,12 +132,23 @@ def _steps(folder: str) -> tuple[Step, ...]:
             (_write(module, _MODULE.format(minutes=_BUG)),),
             _is_no_failure,
         ),
-        Step("And a test for it.", (_write(test, _TEST),), _is_no_failure),
+        Step("And a test for it.", (_write(f"{folder}/test_duration.py", _TEST),), _is_no_failure),
         Step(
             "Now I run the test; it should find the bug.",
             (run_test,),
             lambda result: "FAILED" in result or "OK" in result,
         ),
+    )
+
+
+def _mend(folder: str, module: str, run_test: Call) -> tuple[Step, ...]:
+    files = ["duration.py", "test_duration.py"]
+    commit = {"message": COMMIT_MESSAGE, "repo_path": folder, "files": files}
+    commit_by_hand = (
+        f"git add {' '.join(files)} && git -c user.name='Open Agent'"
+        f" -c user.email=open-agent@localhost commit -m '{COMMIT_MESSAGE}'; git log --oneline -1"
+    )
+    return (
         Step(
             "3725 seconds are 1h 2m 5s, and the module says 62 minutes. I look at the code.",
             (Call("read_file", {"path": module}),),
@@ -163,13 +161,16 @@ def _steps(folder: str) -> tuple[Step, ...]:
         ),
         Step(
             "I run the test again.",
-            (run_test, mended, run_test),
+            (run_test, _write(module, _MODULE.format(minutes=_FIX)), run_test),
             lambda result: "OK" in result and "FAILED" not in result,
         ),
-        Step("It passes. I commit the work.", (commit,), lambda result: True),
+        Step("It passes. I commit the work.", (Call("git_commit", commit),), lambda result: True),
         Step(
             "Last, I make sure that the commit is there.",
-            (_run("git log --oneline -1 && git status --short", folder), commit_by_hand),
+            (
+                _run("git log --oneline -1 && git status --short", folder),
+                _run(commit_by_hand, folder),
+            ),
             lambda result: COMMIT_MESSAGE in result,
         ),
     )
