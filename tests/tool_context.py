@@ -1,0 +1,57 @@
+"""A context with real files, real processes and real blobs, and no web."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from open_agent.core.ids import CallId, MissionId, RunId
+from open_agent.store.blobs import FileBlobs
+from open_agent.tools.definition import ToolContext
+from open_agent.tools.ports import SearchAnswer, WebPage, WebUnavailable
+from open_agent.workspaces.local import LocalWorkspace
+from open_agent.workspaces.programs import find_ripgrep
+from open_agent.workspaces.supervised import SupervisedProcesses
+
+
+class NoWeb:
+    async def get(self, url: str, *, max_bytes: int) -> WebPage:
+        raise WebUnavailable("There is no web in this test.")
+
+    async def search(self, query: str, *, limit: int) -> SearchAnswer:
+        raise WebUnavailable("There is no web in this test.")
+
+
+@pytest.fixture
+async def processes(tmp_path: Path) -> AsyncIterator[SupervisedProcesses]:
+    async with SupervisedProcesses(tmp_path / "supervisor.lock") as processes:
+        yield processes
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The working directory."""
+    (tmp_path / "work").mkdir()
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def ctx(tmp_path: Path, root: Path, processes: SupervisedProcesses) -> ToolContext:
+    ripgrep = find_ripgrep(os.environ["PATH"])
+    assert ripgrep
+    return ToolContext(
+        mission_id=MissionId("mission"),
+        run_id=RunId("run"),
+        call_id=CallId("call"),
+        workspace=LocalWorkspace(root, processes, os.environ, {"rg": ripgrep}),
+        blobs=FileBlobs(tmp_path / "blobs"),
+        http=NoWeb(),
+        search=NoWeb(),
+    )
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> str:
+    """Something that only processes of this test have in their command line: use as `sleep`."""
+    return f"sleep 1000.{abs(hash(str(tmp_path)))}"
