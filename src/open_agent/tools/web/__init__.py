@@ -1,0 +1,1 @@
+"""What the model may do on the web, of whose pages and addresses none is trusted."""
