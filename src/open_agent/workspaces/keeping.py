@@ -196,7 +196,7 @@ class SupervisedProcess:
                     ]
                 )
         elif "lost" in said:
-            self._is_lost = True
+            self._is_lost = not self._exited.is_set()
         elif "gone" in said:
             self._finish()
 

@@ -1,7 +1,7 @@
 """A workspace on the host itself: the agent can do whatever our user can.
 
 Blocking work runs in threads that are left behind when a call is cancelled, so that a dead network
-drive costs one thread and not the server.
+drive costs some threads of this workspace and nothing else.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from open_agent.core.ids import new_uuid
 from open_agent.workspaces.base import Entries, Entry
@@ -22,6 +22,9 @@ from open_agent.workspaces.environment import process_environment
 from open_agent.workspaces.processes import Process, ProcessOwner, ProcessPort
 
 T = TypeVar("T")
+
+THREADS = 8
+"""At once for one workspace."""
 
 KINDS = {
     stat.S_IFDIR: "a directory",
@@ -53,6 +56,7 @@ class LocalWorkspace:
         self._processes = processes
         self._environment = process_environment(base_environment)
         self._programs = dict(programs or {})
+        self._threads = CapacityLimiter(THREADS)
 
     def resolve(self, path: str) -> Path:
         """An absolute path; see `Workspace`."""
@@ -95,7 +99,7 @@ class LocalWorkspace:
 
     async def stat(self, path: Path) -> os.stat_result:
         """What is known of a file."""
-        return await _in_thread(os.stat, path)
+        return await self._in_thread(os.stat, path)
 
     async def read_with(self, path: Path, reader: Callable[[io.FileIO], T]) -> T:
         """Read a regular file; see `Workspace`."""
@@ -104,23 +108,24 @@ class LocalWorkspace:
             with open_regular(path) as file:
                 return reader(file)
 
-        return await _in_thread(read)
+        return await self._in_thread(read)
 
     async def write(self, path: Path, data: bytes) -> None:
         """Replace a file's content; see `Workspace`."""
-        await _in_thread(write_whole, path, data)
+        await self._in_thread(write_whole, path, data)
 
     async def delete(self, path: Path) -> None:
         """Delete a file or a link."""
-        await _in_thread(os.unlink, path)
+        await self._in_thread(os.unlink, path)
 
     async def list(self, path: Path, *, limit: int) -> Entries:
         """What is in a directory."""
-        return await _in_thread(_list, path, limit)
+        return await self._in_thread(_list, path, limit)
 
-
-async def _in_thread(function: Callable[..., T], *args: object) -> T:
-    return await to_thread.run_sync(function, *args, abandon_on_cancel=True)
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        return await to_thread.run_sync(
+            function, *args, abandon_on_cancel=True, limiter=self._threads
+        )
 
 
 def open_regular(path: Path) -> io.FileIO:

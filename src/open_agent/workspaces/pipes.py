@@ -1,6 +1,7 @@
 """Our ends of the pipes to a process, without a thread or a buffer of our own."""
 
 import asyncio
+import contextlib
 import os
 
 import anyio
@@ -23,7 +24,8 @@ class PipeReader:
             try:
                 data = os.read(self._fd, READ_SIZE)
             except BlockingIOError:
-                await anyio.wait_readable(self._fd)
+                with contextlib.suppress(anyio.ClosedResourceError):
+                    await anyio.wait_readable(self._fd)
                 continue
             if not data:
                 self.close()
@@ -36,6 +38,8 @@ class PipeReader:
         """Throw away what comes from now on, until the end."""
         if self._fd >= 0 and not self._is_discarding:
             self._is_discarding = True
+            # Whoever waits for more gets the end.
+            anyio.notify_closing(self._fd)
             asyncio.get_running_loop().add_reader(self._fd, self._drop)
 
     def close(self) -> None:
@@ -72,7 +76,8 @@ class PipeWriter:
             try:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
-                await anyio.wait_writable(self._fd)
+                with contextlib.suppress(anyio.ClosedResourceError):
+                    await anyio.wait_writable(self._fd)
 
     def close(self) -> None:
         """Tell the reader that this was all."""

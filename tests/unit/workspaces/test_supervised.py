@@ -90,6 +90,18 @@ async def test_a_program_can_be_talked_to(processes: SupervisedProcesses) -> Non
     process.release()
 
 
+async def test_who_waits_for_output_when_it_is_released_gets_the_end(
+    processes: SupervisedProcesses,
+) -> None:
+    process = await processes.start(["cat"], cwd=Path("/"), env=ENV, stdin=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(everything, process)
+        await anyio.wait_all_tasks_blocked()
+        process.release()
+    assert await process.stdout.read() == b""
+    await process.wait_gone()
+
+
 async def test_a_program_whose_reader_has_gone_breaks_the_pipe(
     processes: SupervisedProcesses,
 ) -> None:
