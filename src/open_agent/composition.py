@@ -107,7 +107,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             clock,
             holder=new_uuid(),
             capacity=Capacity(settings.max_parallel_missions, AT_ONCE),
-            is_shared=url is not None,
+            shared_host=database.host_id if url else None,
         )
         database.log.on_commit(feed.committed)
         database.log.on_commit(engine.committed)

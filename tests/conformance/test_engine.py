@@ -40,7 +40,7 @@ async def engine_on(
             SystemClock(),
             holder=new_uuid(),
             capacity=Capacity(per_owner, at_once),
-            is_shared=True,
+            shared_host="host",
         )
         db.log.on_commit(engine.committed)
         try:

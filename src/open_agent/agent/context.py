@@ -147,6 +147,12 @@ class RunContext:
             if isinstance(record.event, RunStarted):
                 self.conversation.set_system(system_prompt(self.state))
 
+    async def catch_up(self) -> None:
+        """Fold what was heard of; does nothing when that is folded already."""
+        if self._heard > self.state.seq:
+            async with self._appending:
+                self.fold(await self.shared.log.read(self.mission_id, after=self.state.seq))
+
     @contextmanager
     def interruptible(self) -> Generator[anyio.CancelScope]:
         """Work that a cancel or an interrupting message ends at once."""

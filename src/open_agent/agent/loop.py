@@ -40,6 +40,7 @@ class Parked:
 async def carry_on(ctx: RunContext) -> Outcome | Parked:  # noqa: C901 - a case for every move, and that is all of it
     """Work on the active run until it ends or has to wait."""
     while not ctx.is_draining:
+        await ctx.catch_up()
         match next_move(ctx.view, ctx.shared.rules, ctx.now):
             case AskModel() as ask:
                 await ask_model(ctx, ask)

@@ -45,8 +45,9 @@ class EmbeddedEngine:
         clock: For the time at which waiting missions go on.
         holder: This process, as leases name it.
         capacity: How many missions at once.
-        is_shared: Other processes append to the same log, so that leases need a heartbeat, and
-            what others appended has to be asked for.
+        shared_host: Set where other processes append to the same log, so that leases need a
+            heartbeat, and what others appended has to be asked for. The id of this host: missions
+            whose workspace is on another are left to that one.
     """
 
     def __init__(
@@ -57,14 +58,14 @@ class EmbeddedEngine:
         *,
         holder: str,
         capacity: Capacity,
-        is_shared: bool = False,
+        shared_host: str | None = None,
     ) -> None:
         self._leases = leases
         self._worker = worker
         self._clock = clock
         self._holder = holder
         self._capacity = capacity
-        self._is_shared = is_shared
+        self._host_id = shared_host
         self._tasks: dict[MissionId, asyncio.Task[None]] = {}
         self._crashes: dict[MissionId, int] = {}
         """In a row, by mission."""
@@ -81,7 +82,7 @@ class EmbeddedEngine:
     async def start(self) -> None:
         """Begin to work, with whatever was left unfinished."""
         self._loops.append(asyncio.create_task(self._schedule(), name="engine"))
-        if self._is_shared:
+        if self._host_id is not None:
             self._loops.append(asyncio.create_task(self._beat(), name="heartbeat"))
 
     def wake(self, mission_id: MissionId) -> None:
@@ -166,7 +167,10 @@ class EmbeddedEngine:
         if free <= 0:
             return
         for claimed in await self._leases.claim_next(
-            self._holder, per_owner_limit=self._capacity.per_owner, limit=free
+            self._holder,
+            per_owner_limit=self._capacity.per_owner,
+            limit=free,
+            host_id=self._host_id,
         ):
             self._give(claimed.mission_id, claimed.epoch)
 

@@ -70,7 +70,7 @@ async def note(ctx: ToolContext, text: str) -> str:
 @tool(effect=Effect.EXECUTE, timeout=60)
 async def hang(ctx: ToolContext) -> str:
     """Never return."""
-    process = await ctx.workspace.start(["sleep", "1000"], owner=ctx.owner)
+    process = await ctx.workspace.start(["sleep", "86399.5"], owner=ctx.owner)
     try:
         await process.wait()
     finally:
