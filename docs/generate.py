@@ -9,14 +9,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.pages import events, settings
+from docs.pages import commands, events, http, settings, tools
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 NOTICE = "<!-- Written from the code; `make docs` writes it anew. -->\n\n"
 
 PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands.page,
     "events.md": events.page,
+    "http.md": http.page,
     "settings.md": settings.page,
+    "tools.md": tools.page,
 }
 
 

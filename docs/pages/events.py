@@ -11,6 +11,7 @@ from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from docs.pages.table import table
 from open_agent.core import mission, run
 from open_agent.events.model import base, message, model_call, tool, union
 from open_agent.events.model import run as run_events
@@ -82,14 +83,12 @@ def _described(type_: Part) -> list[str]:
     lines = [inspect.cleandoc(type_.__doc__ or ""), ""]
     if issubclass(type_, StrEnum):
         return [*lines, "One of " + ", ".join(f"`{word.value}`" for word in type_) + ".", ""]
-    rows = [
-        f"| `{name}` | {_type(annotation)} | {_default(default)} | {text} |"
+    rows = (
+        [f"`{name}`", _type(annotation), _default(default), text]
         for name, annotation, default, text in _fields(type_)
         if name != "type"
-    ]
-    if rows:
-        lines += ["| Field | Type | Default | |", "|---|---|---|---|", *rows, ""]
-    return lines
+    )
+    return lines + table(["Field", "Type", "Default", ""], rows)
 
 
 def _fields(type_: Part) -> Iterator[tuple[str, str, str, str]]:
@@ -115,7 +114,7 @@ def _text(node: ast.stmt | None) -> str:
 
 def _type(annotation: str) -> str:
     spelled = WORDS.get(annotation, annotation)
-    return f"`{spelled}`".replace("|", "\\|")
+    return f"`{spelled}`"
 
 
 def _default(source: str) -> str:

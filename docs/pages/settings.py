@@ -1,5 +1,6 @@
 """The reference page of the settings, from `Settings`."""
 
+from docs.pages.table import table
 from open_agent.settings import Settings
 
 INTRODUCTION = """\
@@ -11,12 +12,12 @@ one of `DATA_DIR`, or the one that `--env-file` names. A `.env` of the current f
 
 def page() -> str:
     """Every setting with its default."""
-    rows = [
-        f"| `{name.upper()}` | {_default(info.default)} | {info.description} |"
+    rows = (
+        [f"`{name.upper()}`", _default(info.default), info.description or ""]
         for name, info in Settings.model_fields.items()
-    ]
-    table = ["| Setting | Default | What it does |", "|---|---|---|", *rows]
-    return "\n".join(["# Settings", "", INTRODUCTION, *table, ""])
+    )
+    columns = ["Setting", "Default", "What it does"]
+    return "\n".join(["# Settings", "", INTRODUCTION, *table(columns, rows)])
 
 
 def _default(value: object) -> str:
