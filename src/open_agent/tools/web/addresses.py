@@ -12,8 +12,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Address = IPv4Address | IPv6Address
 
+THIS_SERVER = "this server itself"
+THIS_MACHINE = "this machine"
+PRIVATE_NETWORK = "a private network"
+METADATA_SERVICE = "a link-local or metadata address"
+NOT_PUBLIC = "not a public address"
+
 # Written out, for what `is_global` says differs between releases of Python.
-THIS_MACHINE = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 PRIVATE = (
     IPv4Network("10.0.0.0/8"),
     IPv4Network("172.16.0.0/12"),
@@ -70,14 +76,14 @@ class AddressGuard:
         """What is wrong with an address, as what it is; nothing if it may be connected to."""
         address = _meant(address)
         if port in self._own_ports() and _is_ours(address):
-            return "this server itself"
+            return THIS_SERVER
         if _is_in(address, METADATA):
-            return "a link-local or metadata address"
-        for networks, what in ((THIS_MACHINE, "this machine"), (PRIVATE, "a private network")):
+            return METADATA_SERVICE
+        for networks, what in ((LOOPBACK, THIS_MACHINE), (PRIVATE, PRIVATE_NETWORK)):
             if _is_in(address, networks):
                 return None if self._allow_private else what
         is_odd = isinstance(address, IPv6Address) and address not in PUBLIC_V6
-        return "not a public address" if is_odd or _is_in(address, RESERVED) else None
+        return NOT_PUBLIC if is_odd or _is_in(address, RESERVED) else None
 
 
 def read_address(host: str) -> Address | None:
@@ -115,7 +121,7 @@ def _is_in(address: Address, networks: Collection[IPv4Network | IPv6Network]) ->
 
 def _is_ours(address: Address) -> bool:
     """Whether the address is one of this machine: only those can be bound to."""
-    if _is_in(address, THIS_MACHINE):
+    if _is_in(address, LOOPBACK):
         return True
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -15,7 +15,7 @@ from typing import Any
 
 import trafilatura
 
-CPU_SECONDS = 20
+CPU_SECONDS = 15
 MEMORY = 2 << 30
 SHORT = 500
 """Characters below which what was taken for the main text is compared with all the text."""

@@ -18,7 +18,13 @@ import httpx2
 from anyio import to_thread
 
 from open_agent.tools.ports import WebPage, WebUnavailable
-from open_agent.tools.web.addresses import Address, AddressGuard, read_address
+from open_agent.tools.web.addresses import (
+    PRIVATE_NETWORK,
+    THIS_MACHINE,
+    Address,
+    AddressGuard,
+    read_address,
+)
 
 DEADLINE = 60.0
 """Seconds for one page, redirects included. What of a page has come by then is returned."""
@@ -40,6 +46,11 @@ HEADERS = {
     "Accept-Language": "en,*;q=0.5",
     "Accept-Encoding": "gzip, deflate",
     "Connection": "close",
+}
+
+ADVICE = {
+    THIS_MACHINE: " For a server that you have started use curl with run_command.",
+    PRIVATE_NETWORK: " Whoever runs this server can allow it with ALLOW_PRIVATE_HOSTS.",
 }
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -136,6 +147,7 @@ class GuardedFetcher:
             if what := self._guard.refusal(address, target.port):
                 raise WebUnavailable(
                     f"{target.host} is {what} ({address}), which web tools do not open."
+                    f"{ADVICE.get(what, '')}"
                 )
         return found[:MOST_ADDRESSES]
 

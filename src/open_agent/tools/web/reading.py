@@ -16,7 +16,8 @@ from open_agent.tools.ports import WebPage
 from open_agent.workspaces.processes import Process
 
 EXTRACTOR = Path(__file__).with_name("extracting.py")
-DEADLINE = 25.0
+DEADLINE = 15.0
+"""Seconds for making a page readable."""
 LARGEST_HTML = 3_000_000
 """Bytes of HTML that are read; what is beyond has no main text to find."""
 LONGEST_TEXT = 16_000_000
@@ -47,7 +48,9 @@ class Reading:
     is_source: bool = False
 
 
-async def read_page(ctx: ToolContext, page: WebPage) -> Reading | None:
+async def read_page(
+    ctx: ToolContext, page: WebPage, *, seconds: float = DEADLINE
+) -> Reading | None:
     """The text of a page; nothing if it is not text."""
     media_type = page.media_type or _guess(page.body)
     if media_type not in HTML:
@@ -55,7 +58,9 @@ async def read_page(ctx: ToolContext, page: WebPage) -> Reading | None:
             return None
         return Reading(await to_thread.run_sync(_decode, page))
     text = await to_thread.run_sync(_decode_html, page)
-    extracted = await _extract(ctx, text, page.url)
+    extracted: Reading | None = None
+    with anyio.move_on_after(seconds):
+        extracted = await _extract(ctx, text, page.url)
     return extracted or Reading(text.decode("utf-8", "replace"), is_source=True)
 
 
@@ -93,13 +98,12 @@ async def _extract(ctx: ToolContext, html: bytes, url: str) -> Reading | None:
     process = await ctx.workspace.start(argv, owner=ctx.owner, stdin=True)
     said = bytearray()
     try:
-        with anyio.move_on_after(DEADLINE):
-            async with anyio.create_task_group() as group:
-                group.start_soon(_write, process, html)
-                group.start_soon(_ignore, process)
-                while (data := await process.stdout.read()) and len(said) < LONGEST_TEXT:
-                    said += data
-                group.cancel_scope.cancel()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_write, process, html)
+            group.start_soon(_ignore, process)
+            while (data := await process.stdout.read()) and len(said) < LONGEST_TEXT:
+                said += data
+            group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await process.terminate(grace=0)
