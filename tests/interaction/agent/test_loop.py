@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -540,3 +541,12 @@ async def test_a_reply_too_long_for_an_event_is_kept_whole_beside_it(tmp_path: P
     assert whole.decode() == text
     assert text.startswith(answered.text)
     assert ended.end.outcome is Outcome.SUCCEEDED
+
+
+async def test_each_request_begins_with_the_whole_of_the_last_one(tmp_path: Path):
+    async with rig(tmp_path, looks) as r:
+        await r.run(steps=6)
+        bodies = [seen.body for seen in r.model.seen]
+    for before, after in pairwise(bodies):
+        messages = before.rpartition(b"]")[0]
+        assert after.startswith(messages)
