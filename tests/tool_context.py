@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from open_agent.core.ids import CallId, MissionId, RunId
+from open_agent.settings import Settings
 from open_agent.store.blobs import FileBlobs
 from open_agent.tools.definition import ToolContext
 from open_agent.tools.ports import SearchAnswer, WebPage, WebUnavailable
@@ -40,11 +41,12 @@ def root(tmp_path: Path) -> Path:
 def ctx(tmp_path: Path, root: Path, processes: SupervisedProcesses) -> ToolContext:
     ripgrep = find_ripgrep(os.environ["PATH"])
     assert ripgrep
+    environment = Settings.model_construct().child_environment
     return ToolContext(
         mission_id=MissionId("mission"),
         run_id=RunId("run"),
         call_id=CallId("call"),
-        workspace=LocalWorkspace(root, processes, os.environ, {"rg": ripgrep}),
+        workspace=LocalWorkspace(root, processes, environment, {"rg": ripgrep}),
         blobs=FileBlobs(tmp_path / "blobs"),
         http=NoWeb(),
         search=NoWeb(),

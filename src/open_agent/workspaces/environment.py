@@ -1,15 +1,9 @@
-"""What a process may know of the server's environment: a list of names, never everything else."""
+"""The environment of processes: what they are given, and what tells programs to be quiet.
+
+Which variables of the server's own may pass is decided once, in `settings.py`.
+"""
 
 from collections.abc import Mapping
-
-ALLOWED = frozenset(
-    {
-        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR",
-        "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-        "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-        "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-    }
-)  # fmt: skip
 
 QUIET = {
     # There is no terminal and nobody to answer.
@@ -37,9 +31,6 @@ DEFAULTS = {
 }
 
 
-def process_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of processes, from what `base` has of the allowed names."""
-    allowed = {
-        name: value for name, value in base.items() if name in ALLOWED or name.startswith("LC_")
-    }
-    return {**DEFAULTS, **allowed, **QUIET}
+def process_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of processes that may know what `given` says, and nothing else."""
+    return {**DEFAULTS, **given, **QUIET}

@@ -41,7 +41,7 @@ class LocalWorkspace:
     Args:
         root: The working directory; it exists.
         processes: What starts processes.
-        base_environment: From where processes get the allowed part of their environment.
+        environment: What processes may know; see `process_environment`.
         programs: Where programs that come with us are, by name.
     """
 
@@ -49,12 +49,12 @@ class LocalWorkspace:
         self,
         root: Path,
         processes: ProcessPort,
-        base_environment: Mapping[str, str],
+        environment: Mapping[str, str],
         programs: Mapping[str, str] | None = None,
     ) -> None:
         self.root = Path(os.path.abspath(root))  # noqa: PTH100
         self._processes = processes
-        self._environment = process_environment(base_environment)
+        self._environment = process_environment(environment)
         self._programs = dict(programs or {})
         self._threads = CapacityLimiter(THREADS)
 
