@@ -44,11 +44,7 @@ class Authentication:
 
 
 def _is_public(scope: Scope) -> bool:
-    return (
-        scope["type"] == "http"
-        and scope["method"] in ("GET", "HEAD")
-        and scope["path"] in PUBLIC_PATHS
-    )
+    return scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PUBLIC_PATHS
 
 
 def _presented(headers: Headers) -> bytes | None:

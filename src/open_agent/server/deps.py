@@ -1,8 +1,13 @@
-"""What routes are given: the actor, the services, ids and cursors as the wire has them."""
+"""What routes are given: the actor, the services, ids and cursors as the wire has them.
+
+All of them are `async`, though none waits: FastAPI runs others in threads, which takes ten times
+as long as a small request.
+"""
 
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
+from pydantic import JsonValue
 
 from open_agent.core.actor import Actor
 from open_agent.core.ids import MissionId
@@ -10,40 +15,43 @@ from open_agent.server.auth import ACTOR
 from open_agent.server.services import Services
 from open_agent.server.streams import Streams
 
+UUID: dict[str, JsonValue] = {"format": "uuid"}
+"""How ids are described; what is none is not found, and not of a wrong shape."""
 
-def get_actor(request: Request) -> Actor:
+
+async def get_actor(request: Request) -> Actor:
     """Who is calling; `auth.py` has let nobody else in."""
     actor: Actor = request.scope[ACTOR]
     return actor
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     """What can be asked."""
     services: Services = request.app.state.services
     return services
 
 
-def get_streams(request: Request) -> Streams:
+async def get_streams(request: Request) -> Streams:
     """What opens streams."""
     streams: Streams = request.app.state.streams
     return streams
 
 
-def get_task_id(
-    id: Annotated[str, Path(description="The task's id, a UUID.")],
+async def get_task_id(
+    id: Annotated[str, Path(description="The task's id.", json_schema_extra=UUID)],
 ) -> MissionId:
     """A task's id in the form that we hand out; the service says whether it is one."""
     return MissionId(id.lower())
 
 
-def get_mission_id(
-    id: Annotated[str, Path(description="The mission's id, a UUID.")],
+async def get_mission_id(
+    id: Annotated[str, Path(description="The mission's id.", json_schema_extra=UUID)],
 ) -> MissionId:
     """A mission's id in the form that we hand out; the service says whether it is one."""
     return MissionId(id.lower())
 
 
-def get_cursor(
+async def get_cursor(
     last_event_id: Annotated[
         str | None,
         Header(description="The `id` of the last event that was seen; wins over `after`."),

@@ -2,7 +2,16 @@
 
 from typing import Any
 
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from open_agent.core.mission import Mission
+from open_agent.events.delta import Delta
+from open_agent.events.record import Record
 from open_agent.server.errors import ErrorBody
+from open_agent.server.wire import LogEntry, TaskDone, Wire
+
+REF = "#/components/schemas/{model}"
 
 FAILURES = {
     400: "The request cannot be read, or does not fit the present state.",
@@ -33,7 +42,19 @@ MISSION_STREAM = STREAM + (
     "character `offset` on, which is not stored and which an event will hold."
 )
 
+
+class Reset(Wire):
+    """The reader's place is none of this log: forget everything, it comes again."""
+
+    reason: str = Field(description="Always `cursor.unknown`.")
+
+
+STREAMED: tuple[type[BaseModel], ...] = (LogEntry, TaskDone, Mission, Record, Delta, Reset)
+"""What the data of streamed events can be."""
+
 Responses = dict[int | str, dict[str, Any]]
+
+SEEN: Responses = {204: {"description": "The end has been seen; do not come back."}}
 
 
 def failing(*statuses: int) -> Responses:
@@ -41,7 +62,40 @@ def failing(*statuses: int) -> Responses:
     return {status: {"description": FAILURES[status], "model": ErrorBody} for status in statuses}
 
 
-def event_stream(description: str) -> Responses:
-    """The success of a route that streams."""
-    stream: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
-    return {200: {"description": description, "content": stream}}
+def event_stream(description: str, **data: type[BaseModel]) -> Responses:
+    """The success of a route that streams, with the data of each event by its name.
+
+    `records` stands for the events of the log, which are named by their type.
+    """
+    kinds = [_streamed(name, model) for name, model in data.items()]
+    content = {"text/event-stream": {"itemSchema": {"oneOf": kinds}}}
+    return {200: {"description": description, "content": content}}
+
+
+def add_streamed(document: dict[str, Any]) -> None:
+    """Describe the values that only streams carry, beside those of all other replies."""
+    _, found = models_json_schema(
+        [(model, "serialization") for model in STREAMED], ref_template=REF
+    )
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    for name, schema in found["$defs"].items():
+        schemas.setdefault(name, schema)
+
+
+def _streamed(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    ref = REF.format(model=model.__name__)
+    event = {"pattern": r"^[a-z]+\.[a-z]+$"} if name == "records" else {"const": name}
+    return {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"type": "string", **event},
+            "id": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"},
+            "retry": {"type": "integer"},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": ref},
+            },
+        },
+    }

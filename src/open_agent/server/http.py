@@ -5,6 +5,7 @@ Outermost first: `boundary.py` (headers, failures), `perimeter.py` (hosts, origi
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -12,6 +13,7 @@ from starlette.middleware import Middleware
 from open_agent.server import errors
 from open_agent.server.auth import Authentication
 from open_agent.server.boundary import Boundary
+from open_agent.server.descriptions import add_streamed
 from open_agent.server.perimeter import Perimeter
 from open_agent.server.routes import docs, missions, system, tasks
 from open_agent.server.services import Services
@@ -39,10 +41,20 @@ class HttpOptions:
     keep_alive: float = KEEP_ALIVE_SECONDS
 
 
+class Api(FastAPI):
+    """FastAPI, whose description also has what only streams carry."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of every route and value, made once."""
+        document = super().openapi()
+        add_streamed(document)
+        return document
+
+
 def create_app(services: Services, options: HttpOptions | None = None) -> FastAPI:
     """The application over the services given."""
     options = options or HttpOptions()
-    app = FastAPI(
+    app = Api(
         title="Open Agent",
         version=services.system.installation.version,
         description=DESCRIPTION,

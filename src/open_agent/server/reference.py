@@ -83,7 +83,7 @@ def _row(name: str, place: str, thing: Json) -> str:
 
 def _content_schema(thing: Json) -> Json:
     for content in thing.get("content", {}).values():
-        return content.get("schema", {})
+        return content.get("schema") or content.get("itemSchema", {})
     return {}
 
 
@@ -109,12 +109,20 @@ def _type(schema: Json) -> str:
     options = schema.get("anyOf") or schema.get("oneOf")
     if options:
         return " or ".join(_type(option) for option in options)
+    if "contentSchema" in schema.get("properties", {}).get("data", {}):
+        return _streamed(schema["properties"])
     if "enum" in schema or "const" in schema:
         values = schema.get("enum", [schema.get("const")])
         return " ".join(f"<code>{escape(str(value))}</code>" for value in values)
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
     return escape(str(schema.get("format") or schema.get("type", "")))
+
+
+def _streamed(event: Json) -> str:
+    """A server-sent event: its name and what its data is."""
+    name = event["event"].get("const", "type of the event")
+    return f"<code>{escape(name)}</code> {_type(event['data']['contentSchema'])}"
 
 
 def _text(text: object) -> str:

@@ -61,6 +61,7 @@ async def serve(
     drain: Callable[[], Awaitable[None]],
     on_listening: Callable[[], None] = lambda: None,
     stop: asyncio.Event | None = None,
+    connection: type[Connection] = Connection,
 ) -> None:
     """Serve until the first signal (or `stop`), then drain, then close.
 
@@ -70,8 +71,9 @@ async def serve(
         drain: Brings the work in hand to a good end, within seconds.
         on_listening: Called once requests are answered.
         stop: Another way to ask for the end, for a server inside another program.
+        connection: How connections are spoken on.
     """
-    server = _Listener(_config(app))
+    server = _Listener(_config(app, connection))
     asked = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -101,7 +103,7 @@ async def serve(
                 loop.remove_signal_handler(number)
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, connection: type[Connection]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
@@ -112,7 +114,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         timeout_graceful_shutdown=CLOSE_SECONDS,
         timeout_keep_alive=75,
         h11_max_incomplete_event_size=64 * 1024,
-        http=Connection,
+        http=connection,
         ws="none",
         loop="none",
         proxy_headers=False,

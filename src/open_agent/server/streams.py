@@ -76,9 +76,7 @@ class Streams:
             return None
         if cursor.k is None or cursor.seq == 0:
             return Cursor(cursor.seq)
-        with self._missions.follow(mission) as follower:
-            follower.after = cursor.seq - 1
-            record = (await follower.records())[0]
+        (record,) = await self._missions.some(mission, after=cursor.seq - 1, count=1)
         return cursor if cursor.k < len(kind.cache.frames(record).items) else None
 
     async def _is_all_seen(self, mission: Mission, place: Cursor) -> bool:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 from pathlib import Path
 
 from open_agent.core.actor import Actor
@@ -15,6 +16,8 @@ from open_agent.core.errors import Invalid, Unauthenticated
 from open_agent.core.ids import DEFAULT_OWNER, new_token, new_uuid
 
 SHORTEST_TOKEN = 32
+
+_TOKEN = re.compile(r"[!-~]+")
 
 
 class Access:
@@ -74,7 +77,7 @@ def read_token(data_dir: Path) -> str | None:
         token = path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return None
-    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()):
+    if len(token) < SHORTEST_TOKEN or not _TOKEN.fullmatch(token):
         raise Invalid(
             "token.invalid",
             f"{path} holds no usable token. Delete it and start the server again to get a new one.",

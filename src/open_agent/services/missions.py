@@ -133,9 +133,9 @@ class MissionEvents:
         is_more = bool(items) and items[-1].seq + 1 < end
         return RecordPage(items, items[-1].seq if is_more else None)
 
-    async def first(self, mission: Mission, count: int) -> Sequence[EncodedRecord]:
-        """The first records of a mission that the caller has got."""
-        return await self._log.read_encoded(mission.id, limit=count)
+    async def some(self, mission: Mission, *, after: int, count: int) -> Sequence[EncodedRecord]:
+        """A few records of a mission that the caller has got."""
+        return await self._log.read_encoded(mission.id, after=after, limit=count)
 
     async def all(self, mission: Mission) -> list[EncodedRecord]:
         """Every record of a mission that the caller has got."""

@@ -46,10 +46,8 @@ class _Exchange:
     async def leave(self) -> None:
         """Go away, and wait until the application has noticed."""
         self._left.set()
-        while self._task is not None and not self._task.done():
-            while not self._sent.empty():
-                self._sent.get_nowait()
-            await asyncio.sleep(0)
+        while not self._sent.empty():
+            self._sent.get_nowait()
         if self._task is not None:
             await self._task
 

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from open_agent.core.mission import Mission
+from open_agent.events.delta import Delta
 from open_agent.events.record import Record
 from open_agent.server.deps import (
     AllServices,
@@ -13,7 +15,7 @@ from open_agent.server.deps import (
     MissionIdInPath,
     StreamCursor,
 )
-from open_agent.server.descriptions import MISSION_STREAM, event_stream, failing
+from open_agent.server.descriptions import MISSION_STREAM, Reset, event_stream, failing
 from open_agent.server.wire import Wire
 
 LISTED = 200
@@ -21,7 +23,7 @@ MOST_LISTED = 1000
 LARGEST_SEQ = 2**53 - 1
 """What the numbers of every client can hold."""
 
-router = APIRouter(prefix="/api/missions", tags=["missions"], responses=failing(401, 404))
+router = APIRouter(prefix="/api/missions", tags=["missions"], responses=failing(401, 404, 422))
 
 
 class RecordList(Wire):
@@ -31,7 +33,7 @@ class RecordList(Wire):
     next: int | None = Field(description="The `after` of the next page; none on the last.")
 
 
-@router.get("/{id}/events", response_model=RecordList, responses=failing(422))
+@router.get("/{id}/events", response_model=RecordList)
 async def list_events(
     mission_id: MissionIdInPath,
     actor: CurrentActor,
@@ -61,7 +63,13 @@ async def list_events(
     return Response(body, media_type="application/json")
 
 
-@router.get("/{id}/stream", response_class=Response, responses=event_stream(MISSION_STREAM))
+@router.get(
+    "/{id}/stream",
+    response_class=Response,
+    responses=event_stream(
+        MISSION_STREAM, snapshot=Mission, records=Record, delta=Delta, reset=Reset
+    ),
+)
 async def stream_mission(
     mission_id: MissionIdInPath,
     actor: CurrentActor,

@@ -8,9 +8,11 @@ from pydantic import BaseModel, Field
 
 from open_agent.core.run import RunState
 from open_agent.server.deps import AllServices, AllStreams, CurrentActor, StreamCursor, TaskIdInPath
-from open_agent.server.descriptions import TASK_STREAM, event_stream, failing
+from open_agent.server.descriptions import SEEN, TASK_STREAM, Reset, event_stream, failing
 from open_agent.server.frames import instruction, log_entries
 from open_agent.server.wire import (
+    LogEntry,
+    TaskDone,
     TaskState,
     TaskStats,
     TaskStatus,
@@ -77,7 +79,7 @@ async def create_task(
     return CreatedTask(id=mission.id, status=task_status(mission.run_state, mission.outcome))
 
 
-@router.get("/task/{id}", responses=failing(404))
+@router.get("/task/{id}", responses=failing(404, 422))
 async def get_task(task_id: TaskIdInPath, actor: CurrentActor, services: AllServices) -> TaskState:
     """A task as it is now, with all of its log."""
     mission = await services.tasks.get(actor, task_id)
@@ -90,7 +92,7 @@ async def get_task(task_id: TaskIdInPath, actor: CurrentActor, services: AllServ
     )
 
 
-@router.post("/task/{id}/stop", responses=failing(400, 404))
+@router.post("/task/{id}/stop", responses=failing(400, 404, 422))
 async def stop_task(
     task_id: TaskIdInPath, actor: CurrentActor, services: AllServices
 ) -> StoppedTask:
@@ -104,7 +106,9 @@ async def stop_task(
 @router.get(
     "/task/{id}/stream",
     response_class=Response,
-    responses=event_stream(TASK_STREAM) | failing(404),
+    responses=event_stream(TASK_STREAM, log=LogEntry, done=TaskDone, reset=Reset)
+    | SEEN
+    | failing(404, 422),
 )
 async def stream_task(
     task_id: TaskIdInPath,
@@ -139,7 +143,7 @@ async def list_tasks(
     return [
         task_state(
             mission,
-            task=instruction(await services.missions.first(mission, 2)),
+            task=instruction(await services.missions.some(mission, after=0, count=2)),
             log=[],
             default_model=default_model,
         )

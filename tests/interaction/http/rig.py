@@ -1,0 +1,256 @@
+"""The server over a real database, with the test in the worker's place."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+from fastapi import FastAPI
+
+from open_agent.core.clock import SystemClock
+from open_agent.core.ids import MessageId, MissionId, RunId, UserId, new_uuid
+from open_agent.engine.feed import Feed
+from open_agent.events.log import EncodedRecord
+from open_agent.events.model.message import MessageReceived
+from open_agent.events.model.run import RunStarted
+from open_agent.server.http import HttpOptions, create_app
+from open_agent.server.services import Services
+from open_agent.services.access import Access
+from open_agent.services.missions import MissionEvents
+from open_agent.services.places import Places
+from open_agent.services.stats import Stats
+from open_agent.services.system import Installation, Phase, Readiness, System
+from open_agent.services.tasks import Tasks
+from open_agent.store.base import Database
+from open_agent.store.database import open_database
+from open_agent.testing.asgi import client_of
+from open_agent.testing.database import open_memory_database
+from tests.histories import History
+
+TOKEN = "a-token-that-only-tests-would-use-0123456789"
+OWNER = UserId("default")
+HOLDER = "test"
+
+INSTALLATION = Installation(
+    version="1.2.3",
+    is_dev_mode=False,
+    max_iterations=50,
+    database="sqlite",
+    engine="embedded",
+    endpoint="https://models.example/v1",
+    default_model="test/default",
+    libraries={"fastapi": "0.0.0"},
+)
+
+
+@dataclass
+class NoEngine:
+    """An engine whose work the test does."""
+
+    woken: list[MissionId] = field(default_factory=list[MissionId])
+    active: int = 0
+
+    async def start(self) -> None:
+        """Nothing to begin."""
+
+    def wake(self, mission_id: MissionId) -> None:
+        self.woken.append(mission_id)
+
+    async def drain(self, seconds: float) -> None:
+        """Nothing to end."""
+
+
+@dataclass
+class Rig:
+    """What a test of the server needs."""
+
+    db: Database
+    feed: Feed
+    engine: NoEngine
+    services: Services
+    app: FastAPI
+    epochs: dict[MissionId, int] = field(default_factory=dict[MissionId, int])
+    runs: dict[MissionId, RunId] = field(default_factory=dict[MissionId, RunId])
+
+    async def submit(self, client: httpx2.AsyncClient, task: str = "Do it.") -> MissionId:
+        """Hand over a task, as a client."""
+        reply = await client.post("/api/task", json={"task": task})
+        assert reply.status_code == 200, reply.text
+        return MissionId(reply.json()["id"])
+
+    async def work(self, mission_id: MissionId, history: History) -> None:
+        """Append what a history holds beyond its message, as a worker would."""
+        for record in history.records[2:]:
+            await self.append(mission_id, record.event)
+
+    async def append(self, mission_id: MissionId, event: Any) -> None:
+        """Append one event, as a worker would."""
+        if mission_id not in self.epochs:
+            epoch = await self.db.leases.claim(mission_id, HOLDER)
+            assert epoch is not None
+            self.epochs[mission_id] = epoch
+        if isinstance(event, RunStarted):
+            run_id = self.runs[mission_id] = RunId(new_uuid())
+            messages = await self._message_ids(mission_id)
+            event = event.model_copy(update={"message_ids": messages, "root_run_id": run_id})
+        known = (await self.db.missions.get(mission_id, owner=OWNER)).last_seq
+        appended = await self.db.log.append(
+            mission_id,
+            self.epochs[mission_id],
+            [event],
+            run_id=self.runs[mission_id],
+            known_seq=known,
+        )
+        assert not appended.is_refused
+
+    async def _message_ids(self, mission_id: MissionId) -> list[MessageId]:
+        records = await self.db.log.read(mission_id)
+        return [r.event.message_id for r in records if isinstance(r.event, MessageReceived)]
+
+    async def records(self, mission_id: MissionId) -> list[EncodedRecord]:
+        """The whole log."""
+        return await self.db.log.read_encoded(mission_id, limit=100_000)
+
+
+@asynccontextmanager
+async def server(
+    folder: Path,
+    *,
+    is_dev_mode: bool = False,
+    options: HttpOptions | None = None,
+    is_durable: bool = True,
+) -> AsyncGenerator[Rig]:
+    """The application over a database in `folder`; what a folder holds is found again.
+
+    Where a test is not about what is kept, `is_durable=False` saves it 90 ms.
+    """
+    clock = SystemClock()
+    memory = None if is_durable else open_memory_database(folder / "blobs", clock)
+    async with memory or await open_database(folder / "data", clock) as db:
+        feed = Feed()
+        db.log.on_commit(feed.committed)
+        engine = NoEngine()
+        places = Places(
+            working_dir=folder / "work",
+            host_id=db.host_id,
+            data_dir=folder / "data",
+            why_unusable=lambda model: None,
+        )
+        installation = replace(INSTALLATION, is_dev_mode=is_dev_mode)
+        services = Services(
+            tasks=Tasks(db.log, db.missions, engine, feed, places),
+            missions=MissionEvents(db.log, db.missions, feed),
+            stats=Stats(db.missions),
+            system=System(installation, Readiness(Phase.READY), engine, db.missions),
+            access=Access(TOKEN, is_open_locally=is_dev_mode),
+            clock=clock,
+        )
+        yield Rig(db, feed, engine, services, create_app(services, options))
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, *, options: HttpOptions | None = None, is_durable: bool = True
+) -> AsyncGenerator[tuple[Rig, httpx2.AsyncClient]]:
+    """A server, and a client that has its token."""
+    async with (
+        server(folder, options=options, is_durable=is_durable) as rig,
+        client_of(rig.app, token=TOKEN) as client,
+    ):
+        yield rig, client
+
+
+@dataclass(frozen=True)
+class Sse:
+    """One server-sent event as a client sees it."""
+
+    event: str
+    id: str | None
+    data: str
+
+
+class SseReader:
+    """Reads events from the pieces of a stream, as a browser would."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.comments: list[str] = []
+
+    def feed(self, piece: bytes) -> list[Sse]:
+        """The events that `piece` completes."""
+        *blocks, self._rest = (self._rest + piece).split(b"\n\n")
+        found = [self._read(block.decode()) for block in blocks]
+        return [event for event in found if event is not None]
+
+    def _read(self, block: str) -> Sse | None:
+        fields: dict[str, list[str]] = {}
+        for line in block.split("\n"):
+            name, _, value = line.partition(":")
+            if name:
+                fields.setdefault(name, []).append(value.removeprefix(" "))
+            else:
+                self.comments.append(value.strip())
+        if "data" not in fields:
+            return None
+        return Sse(
+            event=fields.get("event", ["message"])[-1],
+            id=fields["id"][-1] if "id" in fields else None,
+            data="\n".join(fields["data"]),
+        )
+
+
+@dataclass
+class Stream:
+    """An open stream."""
+
+    response: httpx2.Response
+    reader: SseReader = field(default_factory=SseReader)
+
+    def __post_init__(self) -> None:
+        self._pieces = self.response.aiter_raw()
+        self._ready: list[Sse] = []
+
+    async def next(self) -> Sse | None:
+        """The next event; none when the stream has ended."""
+        with anyio.fail_after(5):
+            while not self._ready:
+                try:
+                    piece = await anext(self._pieces)
+                except StopAsyncIteration:
+                    return None
+                self._ready += self.reader.feed(piece)
+        return self._ready.pop(0)
+
+    async def take(self, count: int) -> list[Sse]:
+        """So many events."""
+        found = [await self.next() for _ in range(count)]
+        assert None not in found, found
+        return [event for event in found if event is not None]
+
+    async def rest(self) -> list[Sse]:
+        """Everything to the end."""
+        found: list[Sse] = []
+        while (event := await self.next()) is not None:
+            found.append(event)
+        return found
+
+    async def comment(self, text: str) -> None:
+        """Return when a comment came; events that come before it are kept."""
+        with anyio.fail_after(5):
+            while not any(text in comment for comment in self.reader.comments):
+                self._ready += self.reader.feed(await anext(self._pieces))
+
+
+@asynccontextmanager
+async def streaming(
+    client: httpx2.AsyncClient, path: str, *, last_id: str | None = None
+) -> AsyncGenerator[Stream]:
+    """Open a stream; leaving the context is going away."""
+    headers = {} if last_id is None else {"Last-Event-ID": last_id}
+    async with client.stream("GET", path, headers=headers) as response:
+        assert response.status_code == 200, response.status_code
+        assert response.headers["content-type"].startswith("text/event-stream")
+        yield Stream(response)
