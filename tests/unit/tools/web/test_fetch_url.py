@@ -222,7 +222,9 @@ async def test_what_may_not_be_fetched_is_refused_with_the_reason(
     closed = dataclasses.replace(ctx, http=GuardedFetcher(AddressGuard(allow_private=False)))
     async with serve(reply("secret")) as site:
         said = await refusal(fetch_url, closed, url=site.url)
-    assert said == snapshot('Not fetched: 127.0.0.1 is this machine (127.0.0.1), which web tools do not open. For a server that you have started use curl with run_command.')
+    assert said == snapshot(
+        "Not fetched: 127.0.0.1 is this machine (127.0.0.1), which web tools do not open. For a server that you have started use curl with run_command."
+    )
     assert await refusal(fetch_url, ctx, url="example.org") == snapshot(
         "Not fetched: Only URLs that begin with https:// or http:// are fetched."
     )

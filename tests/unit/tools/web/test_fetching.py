@@ -366,6 +366,22 @@ async def test_what_is_not_http_is_refused(serve: Serve, garbage: bytes) -> None
         assert await refused(site.url, fetcher())
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://user:password@page.test/", "user name"),
+        ("https://pa%67e.test/", "no valid host"),
+        ("https://pa ge.test/", "no valid host"),
+        ("https://page.test:99999/", "no valid port"),
+        ("https://page.test/" + "x" * 8000, "longer than"),
+        ("ftp://page.test/", "begin with https"),
+        ("https://1.2.3.4.5/", "not an IPv4 address"),
+    ],
+)
+async def test_urls_that_are_not_asked_for_are_refused_with_the_reason(url: str, said: str) -> None:
+    assert said in await refused(url, fetcher(Names(page_test=[["127.0.0.1"]])))
+
+
 async def test_nothing_is_carried_from_one_page_to_the_next(serve: Serve) -> None:
     async with serve(reply("x", set_cookie="id=1; Path=/")) as site:
         one = fetcher()
