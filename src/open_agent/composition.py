@@ -5,7 +5,7 @@ Nothing here decides anything.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,12 @@ from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
 from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database, open_database
-from open_agent.tools.ports import SearchAnswer, WebPage, WebUnavailable
+from open_agent.tools.ports import WebSearch
 from open_agent.tools.standard import standard_tools
+from open_agent.tools.web.addresses import AddressGuard
+from open_agent.tools.web.fetching import GuardedFetcher
+from open_agent.tools.web.metasearch import MetaSearch
+from open_agent.tools.web.tavily import TavilySearch
 from open_agent.workspaces.base import Workspace
 from open_agent.workspaces.local import LocalWorkspace
 from open_agent.workspaces.processes import ProcessPort
@@ -81,8 +85,14 @@ class Application:
 
 
 @asynccontextmanager
-async def open_application(settings: Settings) -> AsyncGenerator[Application]:
+async def open_application(
+    settings: Settings, *, own_ports: Collection[int] = ()
+) -> AsyncGenerator[Application]:
     """Everything, working, for as long as the context lasts.
+
+    Args:
+        settings: What is in force.
+        own_ports: Where it will be listening; web tools never go there.
 
     Raises:
         Conflict: Another server has `DATA_DIR`, or the database is not one of ours.
@@ -100,7 +110,8 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
         models = _models(settings, clock)
         stack.push_async_callback(models.close)
         feed = Feed()
-        worker = _worker(settings, database, models, processes, feed, clock)
+        shared = _collaborators(settings, database, models, feed, own_ports)
+        worker = _worker(settings, shared, processes)
         engine = EmbeddedEngine(
             database.leases,
             worker,
@@ -146,30 +157,34 @@ def _models(settings: Settings, clock: Clock) -> ModelRouter:
     )
 
 
-def _worker(
+def _collaborators(
     settings: Settings,
     database: Database,
     models: ModelRouter,
-    processes: ProcessPort,
     feed: Feed,
-    clock: Clock,
-) -> Worker:
+    own_ports: Collection[int],
+) -> Collaborators:
     windows = Catalogue(
         settings.openrouter_base_url,
         output_tokens=settings.max_output_tokens,
         **({"context_tokens": settings.context_window} if settings.context_window else {}),
     )
-    shared = Collaborators(
+    return Collaborators(
         log=database.log,
         rules=Rules(prices=models, windows=windows),
-        clock=clock,
+        clock=SystemClock(),
         models=models,
         tools=standard_tools(),
         blobs=database.blobs,
         deltas=feed,
-        http=_NoWeb(),
-        search=_NoWeb(),
+        http=GuardedFetcher(
+            AddressGuard(allow_private=settings.allow_private_hosts, own_ports=lambda: own_ports)
+        ),
+        search=_search(settings),
     )
+
+
+def _worker(settings: Settings, shared: Collaborators, processes: ProcessPort) -> Worker:
     environment = settings.child_environment
     ripgrep = find_ripgrep(environment.get("PATH"))
     programs = {"rg": ripgrep} if ripgrep else {}
@@ -190,12 +205,9 @@ def _worker(
     )
 
 
-class _NoWeb:
-    async def get(self, url: str, *, max_bytes: int) -> WebPage:
-        raise WebUnavailable("The web cannot be reached from here.")
-
-    async def search(self, query: str, *, limit: int) -> SearchAnswer:
-        raise WebUnavailable("The web cannot be searched from here.")
+def _search(settings: Settings) -> WebSearch:
+    key = settings.tavily_api_key
+    return MetaSearch() if key is None else TavilySearch(key.get_secret_value())
 
 
 def _services(
@@ -264,9 +276,10 @@ class Servers:
     async def in_process(self, settings: Settings) -> AsyncGenerator[LocalServer]:
         """A server on a free port of this machine for as long as the context lasts."""
         configure_logs("error")
-        async with open_application(settings) as application:
-            listener = bind("127.0.0.1", 0)
-            url = _url(listener.getsockname())
+        listener = bind("127.0.0.1", 0)
+        name = listener.getsockname()
+        url = _url(name)
+        async with open_application(settings, own_ports={name[1]}) as application:
             stop, listening = asyncio.Event(), asyncio.Event()
             serving = asyncio.create_task(
                 serve(
@@ -288,9 +301,10 @@ class Servers:
         self, settings: Settings, on_ready: Callable[[str], None], on_stopping: Callable[[], None]
     ) -> None:
         listener = bind(settings.host, settings.port)
-        url = _url(listener.getsockname())
+        name = listener.getsockname()
+        url = _url(name)
         address = settings.data_dir / ADDRESS_FILE
-        async with open_application(settings) as application:
+        async with open_application(settings, own_ports={name[1]}) as application:
 
             def announce() -> None:
                 address.write_bytes(pydantic_core.to_json({"url": url, "pid": os.getpid()}))

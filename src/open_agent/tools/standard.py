@@ -13,6 +13,8 @@ from open_agent.tools.read_file import read_file
 from open_agent.tools.registry import Toolbox
 from open_agent.tools.run_command import run_command
 from open_agent.tools.search_files import search_files
+from open_agent.tools.web.fetch_url import fetch_url
+from open_agent.tools.web.web_search import web_search
 from open_agent.tools.write_file import write_file
 
 TOOLS = (
@@ -28,6 +30,8 @@ TOOLS = (
     git_diff,
     git_log,
     git_commit,
+    web_search,
+    fetch_url,
 )
 """In the order in which models see them."""
 
