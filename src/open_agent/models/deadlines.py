@@ -12,9 +12,6 @@ import anyio
 
 from open_agent.models.reply import ModelError, ModelErrorCode
 
-_GRACE_SECONDS = 5.0
-"""For usage and the end mark, once the reply itself is complete."""
-
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
@@ -28,6 +25,8 @@ class Deadlines:
     """Between two pieces of the reply once it has begun."""
     total: timedelta = timedelta(minutes=30)
     """For the whole call."""
+    ending: timedelta = timedelta(seconds=5)
+    """For usage and the end mark, once the reply itself is complete; it is not lost without them."""
 
 
 class Watch:
@@ -60,10 +59,10 @@ class Watch:
         self.scope.deadline = min(self._total_at, now + self._silence + slack)
 
     def saw_end(self) -> None:
-        """The reply is complete; what may still follow (usage) is not waited for long."""
+        """The reply is complete; what may still follow is not waited for long."""
         if not self._is_ending:
             self._is_ending = True
-            wait = min(self._silence, _GRACE_SECONDS)
+            wait = self._deadlines.ending.total_seconds()
             self.scope.deadline = min(self._total_at, anyio.current_time() + wait)
 
     def verdict(self) -> ModelError:

@@ -21,14 +21,15 @@ Connect = Callable[..., tuple[ModelClient, ScriptedModel]]
 
 
 def quick(
-    first_token: float = 30, silence: float = 30, total: float = 60, connect: float = 5
+    first_token: float = 30, silence: float = 30, total: float = 60, ending: float = 5
 ) -> Deadlines:
     """Deadlines in seconds; those that a test is not about are long."""
     return Deadlines(
-        connect=timedelta(seconds=connect),
+        connect=timedelta(seconds=5),
         first_token=timedelta(seconds=first_token),
         silence=timedelta(seconds=silence),
         total=timedelta(seconds=total),
+        ending=timedelta(seconds=ending),
     )
 
 

@@ -166,6 +166,26 @@ async def test_a_reply_that_never_ends_is_given_up(
     assert error.partial_text.startswith("x")
 
 
+async def test_a_reply_may_take_longer_than_any_of_its_silences(
+    connect: Connect, request_: ModelRequest
+) -> None:
+    style = Style(chunk_chars=1, delay=0.05)
+    client, _ = connect(Turn("x" * 30, style=style), quick(silence=1))
+    reply = await client.complete(request_)
+    assert reply.text == "x" * 30
+    assert reply.duration_ms > 1_400
+
+
+async def test_a_finished_reply_is_not_lost_when_its_end_never_comes(
+    connect: Connect, request_: ModelRequest
+) -> None:
+    fault = Silence(3)  # the role, the text, the finish; then nothing
+    client, _ = connect(Turn("some text", fault=fault), quick(ending=0.1))
+    with anyio.fail_after(4):
+        reply = await client.complete(request_)
+    assert (reply.text, reply.finish_reason, reply.usage) == ("some text", "stop", Usage())
+
+
 async def test_a_stall_that_passes_is_waited_for(connect: Connect, request_: ModelRequest) -> None:
     for after in (0, 3):
         fault = KeepAlives(after, seconds=0.1)
