@@ -25,15 +25,10 @@ from open_agent.store.tables import COMPACTION, events
 BEYOND_ANY_SEQ = 2**62
 
 
-class StoredLog:
-    """`EventLog` on a database."""
+class LogStatements:
+    """The SQL of reading the log."""
 
-    def __init__(
-        self, writer: Writer, reader: Reader, compile_: Compile, listeners: Listeners
-    ) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._listeners = listeners
+    def __init__(self, compile_: Compile) -> None:
         page = (
             select(events)
             .where(
@@ -44,19 +39,31 @@ class StoredLog:
             .order_by(events.c.seq)
             .limit(bindparam("rows"))
         )
-        self._page = compile_(page)
-        self._owned_page = compile_(page.where(events.c.owner_id == bindparam("owner")))
-        self._owner = compile_(
+        self.page = compile_(page)
+        self.owned_page = compile_(page.where(events.c.owner_id == bindparam("owner")))
+        self.owner = compile_(
             select(events.c.owner_id).where(
                 events.c.mission_id == bindparam("mission"), events.c.seq == 1
             )
         )
-        self._compaction = compile_(
+        self.compaction = compile_(
             select(events)
             .where(events.c.mission_id == bindparam("mission"), COMPACTION)
             .order_by(events.c.seq.desc())
             .limit(1)
         )
+
+
+class StoredLog:
+    """`EventLog` on a database."""
+
+    def __init__(
+        self, writer: Writer, reader: Reader, sql: LogStatements, listeners: Listeners
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._sql = sql
+        self._listeners = listeners
 
     async def open_mission(
         self,
@@ -101,12 +108,12 @@ class StoredLog:
         """Records with `after < seq < before`, in order; with `owner`, only if it is theirs."""
         window = {"after": after, "before": before or BEYOND_ANY_SEQ, "rows": limit}
         if owner is None:
-            return await self._reader.fetch(self._page, _record, mission=mission_id, **window)
+            return await self._reader.fetch(self._sql.page, _record, mission=mission_id, **window)
         records = await self._reader.fetch(
-            self._owned_page, _record, mission=mission_id, owner=owner, **window
+            self._sql.owned_page, _record, mission=mission_id, owner=owner, **window
         )
         if not records and [owner] != await self._reader.fetch(
-            self._owner, _first, mission=mission_id
+            self._sql.owner, _first, mission=mission_id
         ):
             raise mission_not_found(mission_id)
         return records
@@ -121,11 +128,11 @@ class StoredLog:
     ) -> list[EncodedRecord]:
         """As `read`, but as the bytes that streams send; callers have checked the owner."""
         window = {"after": after, "before": before or BEYOND_ANY_SEQ, "rows": limit}
-        return await self._reader.fetch(self._page, _encoded, mission=mission_id, **window)
+        return await self._reader.fetch(self._sql.page, _encoded, mission=mission_id, **window)
 
     async def last_compaction(self, mission_id: MissionId) -> Record | None:
         """The newest `history.compacted`, where a fold may start."""
-        records = await self._reader.fetch(self._compaction, _record, mission=mission_id)
+        records = await self._reader.fetch(self._sql.compaction, _record, mission=mission_id)
         return records[0] if records else None
 
     def on_commit(self, listener: CommitListener) -> None:

@@ -75,15 +75,14 @@ class Missions(Protocol):
         ...
 
 
-class MissionStore:
-    """`Missions` on a database."""
+class MissionStatements:
+    """The SQL of reading missions."""
 
-    def __init__(self, reader: Reader, compile_: Compile) -> None:
-        self._reader = reader
+    def __init__(self, compile_: Compile) -> None:
         columns = projected_mission()
         mine = missions.c.owner_id == bindparam("owner")
-        self._get = compile_(select(*columns).where(mine, missions.c.id == bindparam("key")))
-        self._get_for_system = compile_(select(*columns).where(missions.c.id == bindparam("key")))
+        self.get = compile_(select(*columns).where(mine, missions.c.id == bindparam("key")))
+        self.get_for_system = compile_(select(*columns).where(missions.c.id == bindparam("key")))
         is_older = or_(
             missions.c.created_at < bindparam("at"),
             and_(missions.c.created_at == bindparam("at"), missions.c.id < bindparam("last_id")),
@@ -95,8 +94,8 @@ class MissionStore:
             .limit(bindparam("rows"))
         )
         of_kind = missions.c.kind == bindparam("kind")
-        self._page = compile_(page)
-        self._page_of_kind = compile_(page.where(of_kind))
+        self.page = compile_(page)
+        self.page_of_kind = compile_(page.where(of_kind))
         totals = (
             select(
                 missions.c.run_state,
@@ -107,19 +106,27 @@ class MissionStore:
             .where(mine)
             .group_by(missions.c.run_state, missions.c.outcome)
         )
-        self._totals = compile_(totals)
-        self._totals_of_kind = compile_(totals.where(of_kind))
+        self.totals = compile_(totals)
+        self.totals_of_kind = compile_(totals.where(of_kind))
+
+
+class MissionStore:
+    """`Missions` on a database."""
+
+    def __init__(self, reader: Reader, sql: MissionStatements) -> None:
+        self._reader = reader
+        self._sql = sql
 
     async def get(self, mission_id: MissionId, *, owner: UserId) -> Mission:
         """One of the owner's missions."""
-        found = await self._reader.fetch(self._get, _mission, key=mission_id, owner=owner)
+        found = await self._reader.fetch(self._sql.get, _mission, key=mission_id, owner=owner)
         if not found:
             raise mission_not_found(mission_id)
         return found[0]
 
     async def get_for_system(self, mission_id: MissionId) -> Mission:
         """A mission, whoever owns it."""
-        found = await self._reader.fetch(self._get_for_system, _mission, key=mission_id)
+        found = await self._reader.fetch(self._sql.get_for_system, _mission, key=mission_id)
         if not found:
             raise mission_not_found(mission_id)
         return found[0]
@@ -136,10 +143,10 @@ class MissionStore:
         at, last_id = read_cursor(after)
         values = {"owner": owner, "at": at, "last_id": last_id, "rows": limit + 1}
         if kind is None:
-            items = await self._reader.fetch(self._page, _mission, **values)
+            items = await self._reader.fetch(self._sql.page, _mission, **values)
         else:
             items = await self._reader.fetch(
-                self._page_of_kind, _mission, kind=kind.value, **values
+                self._sql.page_of_kind, _mission, kind=kind.value, **values
             )
         is_more = len(items) > limit
         return MissionPage(tuple(items[:limit]), cursor_of(items[limit - 1]) if is_more else None)
@@ -147,8 +154,10 @@ class MissionStore:
     async def totals(self, *, owner: UserId, kind: MissionKind | None = None) -> list[MissionTotal]:
         """The owner's missions counted by state and outcome."""
         if kind is None:
-            return await self._reader.fetch(self._totals, _total, owner=owner)
-        return await self._reader.fetch(self._totals_of_kind, _total, owner=owner, kind=kind.value)
+            return await self._reader.fetch(self._sql.totals, _total, owner=owner)
+        return await self._reader.fetch(
+            self._sql.totals_of_kind, _total, owner=owner, kind=kind.value
+        )
 
 
 def _mission(row: Row) -> Mission:

@@ -63,33 +63,40 @@ class Upkeep(Protocol):
         ...
 
 
-class StoredUpkeep:
-    """`Upkeep` of a database."""
+class UpkeepStatements:
+    """The SQL of looking at everything."""
 
-    def __init__(self, reader: Reader, compile_: Compile) -> None:
-        self._reader = reader
+    def __init__(self, compile_: Compile) -> None:
         place = tuple_(events.c.owner_id, events.c.owner_seq)
-        self._events = compile_(
+        self.events = compile_(
             select(events)
             .where(place > tuple_(bindparam("owner"), bindparam("after")))
             .order_by(events.c.owner_id, events.c.owner_seq)
             .limit(bindparam("rows"))
         )
-        self._missions = compile_(select(*projected_mission()))
-        self._runs = compile_(select(runs))
-        self._owners = compile_(select(owners).where(owners.c.last_seq > 0))
+        self.missions = compile_(select(*projected_mission()))
+        self.runs = compile_(select(runs))
+        self.owners = compile_(select(owners).where(owners.c.last_seq > 0))
         size = func.sum(func.length(events.c.body)).label("size")
         what = (events.c.owner_id, events.c.mission_id, events.c.type)
-        self._sizes = compile_(
+        self.sizes = compile_(
             select(*what, func.count(), size).group_by(*what).order_by(size.desc(), *what)
         )
+
+
+class StoredUpkeep:
+    """`Upkeep` of a database."""
+
+    def __init__(self, reader: Reader, sql: UpkeepStatements) -> None:
+        self._reader = reader
+        self._sql = sql
 
     async def rebuilt(self) -> Projections:
         """The rows as they follow from the log, event by event. Reads everything."""
         projections, owner, after = Projections(), "", 0
         while True:
             page = await self._reader.fetch(
-                self._events, event_from, owner=owner, after=after, rows=PAGE
+                self._sql.events, event_from, owner=owner, after=after, rows=PAGE
             )
             for event in page:
                 projections.apply(event)
@@ -99,9 +106,9 @@ class StoredUpkeep:
 
     async def stored(self) -> Projections:
         """The rows as they are; unless something is broken, the same."""
-        all_missions = await self._reader.fetch(self._missions, mission_from)
-        all_runs = await self._reader.fetch(self._runs, run_from)
-        all_owners = await self._reader.fetch(self._owners, tuple)
+        all_missions = await self._reader.fetch(self._sql.missions, mission_from)
+        all_runs = await self._reader.fetch(self._sql.runs, run_from)
+        all_owners = await self._reader.fetch(self._sql.owners, tuple)
         return Projections(
             {row.id: row for row in all_missions},
             {row.run_id: row for row in all_runs},
@@ -110,7 +117,7 @@ class StoredUpkeep:
 
     async def sizes(self) -> list[Size]:
         """What every mission's events take, by their type, largest first."""
-        return await self._reader.fetch(self._sizes, _size)
+        return await self._reader.fetch(self._sql.sizes, _size)
 
 
 def _size(row: Row) -> Size:

@@ -8,15 +8,15 @@ from open_agent.store.blobs import FileBlobs
 from open_agent.store.data_dir import DataDir
 from open_agent.store.dialect import postgres_compiler
 from open_agent.store.listeners import Listeners
-from open_agent.store.log import StoredLog
-from open_agent.store.missions import MissionStore
+from open_agent.store.log import LogStatements, StoredLog
+from open_agent.store.missions import MissionStatements, MissionStore
 from open_agent.store.postgres.leases import LEASE_SECONDS, PostgresLeases
 from open_agent.store.postgres.opening import prepare
 from open_agent.store.postgres.pool import open_pool
 from open_agent.store.postgres.reader import PostgresReader
 from open_agent.store.postgres.statements import BatchStatements
 from open_agent.store.postgres.writer import PostgresWriter
-from open_agent.store.upkeep import StoredUpkeep
+from open_agent.store.upkeep import StoredUpkeep, UpkeepStatements
 
 
 async def open_postgres(
@@ -37,11 +37,11 @@ async def open_postgres(
         directory.close()
 
     return Database(
-        log=StoredLog(writer, reader, compile_, listeners),
-        missions=MissionStore(reader, compile_),
+        log=StoredLog(writer, reader, LogStatements(compile_), listeners),
+        missions=MissionStore(reader, MissionStatements(compile_)),
         leases=PostgresLeases(pool, reader, compile_, lease_seconds),
         blobs=FileBlobs(directory.path / "blobs"),
-        upkeep=StoredUpkeep(reader, compile_),
+        upkeep=StoredUpkeep(reader, UpkeepStatements(compile_)),
         host_id=host_id,
         slot=directory.slot,
         close=close,

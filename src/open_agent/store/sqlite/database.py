@@ -8,28 +8,44 @@ from open_agent.store.blobs import FileBlobs
 from open_agent.store.data_dir import DataDir
 from open_agent.store.dialect import sqlite_compiler
 from open_agent.store.listeners import Listeners
-from open_agent.store.log import StoredLog
-from open_agent.store.missions import MissionStore
+from open_agent.store.log import LogStatements, StoredLog
+from open_agent.store.missions import MissionStatements, MissionStore
 from open_agent.store.sqlite.connection import connect_writer
-from open_agent.store.sqlite.leases import SqliteLeases
+from open_agent.store.sqlite.leases import LeaseStatements, SqliteLeases
 from open_agent.store.sqlite.opening import prepare
 from open_agent.store.sqlite.reader import SqliteReader
 from open_agent.store.sqlite.transaction import WriteStatements
 from open_agent.store.sqlite.writer import OnStage, SqliteWriter
-from open_agent.store.upkeep import StoredUpkeep
+from open_agent.store.upkeep import StoredUpkeep, UpkeepStatements
 
 FILE_NAME = "open-agent.db"
 
 
-async def open_sqlite(directory: DataDir, clock: Clock, on_stage: OnStage | None) -> Database:
+class SqliteStatements:
+    """All the SQL, built once: 12 ms for a server, too long for a test that opens thousands."""
+
+    def __init__(self) -> None:
+        compile_ = sqlite_compiler()
+        self.write = WriteStatements(compile_)
+        self.log = LogStatements(compile_)
+        self.missions = MissionStatements(compile_)
+        self.leases = LeaseStatements(compile_)
+        self.upkeep = UpkeepStatements(compile_)
+
+
+async def open_sqlite(
+    directory: DataDir,
+    clock: Clock,
+    on_stage: OnStage | None = None,
+    sql: SqliteStatements | None = None,
+) -> Database:
     """Open the SQLite database of a directory that is locked."""
     path = directory.path / FILE_NAME
     host_id = await anyio.to_thread.run_sync(lambda: (prepare(path), directory.host_id)[1])
-    compile_ = sqlite_compiler()
+    sql = sql or SqliteStatements()
     listeners = Listeners()
     reader = SqliteReader(path)
-    statements = WriteStatements(compile_)
-    writer = SqliteWriter(lambda: connect_writer(path), statements, clock, listeners, on_stage)
+    writer = SqliteWriter(lambda: connect_writer(path), sql.write, clock, listeners, on_stage)
 
     async def close() -> None:
         await reader.close()
@@ -37,11 +53,11 @@ async def open_sqlite(directory: DataDir, clock: Clock, on_stage: OnStage | None
         directory.close()
 
     return Database(
-        log=StoredLog(writer, reader, compile_, listeners),
-        missions=MissionStore(reader, compile_),
-        leases=SqliteLeases(writer, reader, compile_, clock),
+        log=StoredLog(writer, reader, sql.log, listeners),
+        missions=MissionStore(reader, sql.missions),
+        leases=SqliteLeases(writer, reader, sql.leases, clock),
         blobs=FileBlobs(directory.path / "blobs"),
-        upkeep=StoredUpkeep(reader, compile_),
+        upkeep=StoredUpkeep(reader, sql.upkeep),
         host_id=host_id,
         slot=directory.slot,
         close=close,
