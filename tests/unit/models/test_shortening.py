@@ -83,3 +83,9 @@ def test_people_s_messages_never_outgrow_an_event() -> None:
     assert cut is not None
     assert sum(len(encode_user(text)) for text in cut.kept) <= KEPT_BYTES
     assert cut.kept[0] == "Do it."
+
+
+def test_a_huge_first_message_leaves_room_for_the_newest() -> None:
+    kept = fit(["goal " * 10_000, "newest " * 100], 5_000)
+    assert kept[0].startswith("goal ")
+    assert kept[1] == "newest " * 100
