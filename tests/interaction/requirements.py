@@ -147,6 +147,7 @@ PROMISES = {
     "cli:doctor:mends": Promise(
         "issue", "`open-agent doctor` says what is wrong and how to mend it."
     ),
+    "cli:token:kept": Promise("design", "The token goes to the server and to nobody else."),
     "cli:completion:installed": Promise("issue", "The shell completes commands."),
     "cli:serve:says": Promise("issue", "`serve` says what it uses, and stops in good order."),
 }  # fmt: skip

@@ -65,9 +65,9 @@ async def _examine(session: Session) -> list[Finding]:
             checks.check_privacy(settings.data_dir),
         ]
         activity = "asking the server"
-        running = await _ask_server(session)
-        findings += running
-        if not running and not session.finder.is_named:
+        is_running, found = await _ask_server(session)
+        findings += found
+        if not is_running:
             activity = "opening the database"
             findings.append(await checks.check_database(settings, session.clock))
         findings += await checks.check_programs(settings)
@@ -77,34 +77,30 @@ async def _examine(session: Session) -> list[Finding]:
     return findings
 
 
-async def _ask_server(session: Session) -> list[Finding]:
-    """What a running server says of itself; nothing when none runs."""
+async def _ask_server(session: Session) -> tuple[bool, list[Finding]]:
+    """Whether a server runs, or should, and what it says of itself."""
     announced = session.finder.announcement()
+    is_expected = announced is not None or session.finder.is_named
     async with connect(session.finder.address) as connection:
+        url = connection.url
         try:
-            if not await connection.is_answering():
-                return _silent(session, connection.url)
-            status = (await connection.get("/api/status")).value
+            if await connection.is_answering():
+                return True, read_status(url, (await connection.get("/api/status")).value)
         except OpenAgentError as error:
-            if error.code == "server.foreign" and announced is None:
-                mend = "Set PORT to another one before `open-agent serve`."
-                return [] if session.finder.is_named else [_foreign(error, mend)]
-            return [Finding("server", "FAIL", error.code, error.message)]
-        return read_status(connection.url, status)
-
-
-def _silent(session: Session, url: str) -> list[Finding]:
-    announced = session.finder.announcement()
-    if session.finder.is_named:
-        return [Finding("server", "FAIL", f"nothing answers at {url}", "Start it there.")]
-    if announced is not None:
-        text = f"process {announced.pid} should answer at {url}, and does not"
-        return [Finding("server", "FAIL", text, "It may still start; else stop it.")]
-    return []
-
-
-def _foreign(error: OpenAgentError, mend: str) -> Finding:
-    return Finding("server", "warn", error.message, mend)
+            if error.code != "server.foreign" or is_expected:
+                return True, [Finding("server", "FAIL", error.code, error.message)]
+            return False, [Finding("server", "warn", "the usual address is taken", error.message)]
+    if not is_expected:
+        return False, [Finding("server", "OK", "none runs; `open-agent serve` starts one")]
+    who = f"process {announced.pid}" if announced else "the server"
+    return True, [
+        Finding(
+            "server",
+            "FAIL",
+            f"{who} should answer at {url}, and does not",
+            "It may be starting or stopping; if it stays so, end it and start it again.",
+        )
+    ]
 
 
 def read_status(url: str, status: dict[str, Any]) -> list[Finding]:

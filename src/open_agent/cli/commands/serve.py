@@ -18,6 +18,8 @@ def serve(builder: Builder, place: Place, *, host: str | None, port: int | None)
     overrides = {**place.overrides, "host": host, "port": port}
     settings = Settings.load(overrides, env_file=place.env_file)
     terminal = Terminal(SystemClock())
+    if terminal.is_interactive:
+        terminal.note("Starting…")
     with announcing(settings.data_dir, is_lasting=True) as announcer:
 
         def on_ready(url: str) -> None:

@@ -11,6 +11,7 @@ from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.model_call import ModelFailed
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.union import Event, UnknownEvent
@@ -64,6 +65,14 @@ def tell_wait(sheet: Sheet, event: RunWaiting, at: datetime) -> str:
 def tell_model(sheet: Sheet, what: str) -> None:
     """Tell that another model is at work than was said."""
     _aside(sheet, f"({what})", "faint")
+
+
+def tell_failure(sheet: Sheet, event: ModelFailed) -> None:
+    """Tell that a model call ended without a reply; after a stop, that is no failure."""
+    if event.code == "cancelled":
+        _aside(sheet, "(the model call was ended)", "faint")
+    else:
+        _aside(sheet, f"✗ The model call failed: {neutral(event.message)}", "warn")
 
 
 def tell_unknown(sheet: Sheet, event: UnknownEvent) -> None:

@@ -114,8 +114,7 @@ class Narrator:
                 self._known_as[self._model] = event.model
         else:
             reply.finish(self._sheet, reasoning="", text=event.partial_text)
-            self._sheet.gap()
-            self._sheet.line(Piece(f"✗ The model call failed: {neutral(event.message)}", "warn"))
+            life.tell_failure(self._sheet, event)
         self.activity = "deciding"
 
     def _ask(self, event: ModelAsked) -> None:
