@@ -17,9 +17,18 @@ import pytest
 from tests.crash.planted import PLANTED
 
 KILLS = int(os.environ.get("OPEN_AGENT_CRASH_KILLS", "1000"))
+LOOP_KILLS = int(os.environ.get("OPEN_AGENT_LOOP_KILLS", "200"))
 ENOUGH_TO_FIND = 150
 ROWS_DIFFER = "Rows do not follow from the log"
 STAGES = ("before", "acknowledged", "told")
+
+
+@pytest.mark.timeout(300)
+def test_no_kill_of_the_agent_loop_loses_an_event_or_repeats_an_effect(tmp_path: Path) -> None:
+    report = campaign(LOOP_KILLS, MEMORY if MEMORY.is_dir() else tmp_path, "--loop")
+
+    assert report["problems"] == []
+    assert report["kills"] >= LOOP_KILLS
 
 
 def campaign(kills: int, folder: Path, *options: str) -> dict[str, Any]:
