@@ -154,6 +154,19 @@ async def test_processes_that_end_politely_are_given_the_time(
     assert await process.wait() == 4
 
 
+async def test_a_stopped_process_can_end_politely_too(
+    processes: SupervisedProcesses, tmp_path: Path, mark: str
+) -> None:
+    said = tmp_path / "said"
+    process = await sh(
+        processes, f"trap 'echo goodbye > {said}; exit' TERM; echo up; kill -STOP $$; {mark}"
+    )
+    assert await process.stdout.read() == b"up\n"
+    with anyio.fail_after(2):
+        await process.terminate(grace=4)
+    assert said.read_text() == "goodbye\n"
+
+
 async def test_what_is_left_by_a_process_that_ended_politely_is_asked_too(
     processes: SupervisedProcesses, mark: str
 ) -> None:
