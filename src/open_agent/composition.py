@@ -134,10 +134,15 @@ async def open_application(
         application = Application(create_app(services), engine, feed, readiness, token)
         await engine.start()
         readiness.phase = Phase.READY
+        # 0.2 s to read the price list, which the first call would wait for.
+        warming = asyncio.create_task(
+            to_thread.run_sync(models.worst_case, settings.default_model, 0, 0)
+        )
         try:
             yield application
         finally:
             await application.drain()
+            await warming
 
 
 def _models(settings: Settings, clock: Clock) -> ModelRouter:

@@ -4,6 +4,8 @@ The same worker that serves runs, on the real log, with a scripted model and too
 are counted outside.
 """
 
+from typing import Any
+
 from open_agent.core.ids import MessageId, MissionId, UserId, new_uuid
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import RunState
@@ -64,7 +66,7 @@ async def carry_out(db: Database, failpoint: Failpoint) -> None:
         digest="loop",
     )
     tools = (look, acting_through(failpoint))
-    options = {"tools": tools, "window": Window(4_000, 500)}
+    options: dict[str, Any] = {"tools": tools, "window": Window(4_000, 500)}
     async with rig_on(db, failpoint.folder, script, **options) as rig:
         mission = opened.mission
         while mission.run_state is not RunState.FINISHED:

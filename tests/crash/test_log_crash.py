@@ -17,7 +17,7 @@ import pytest
 from tests.crash.planted import PLANTED
 
 KILLS = int(os.environ.get("OPEN_AGENT_CRASH_KILLS", "1000"))
-LOOP_KILLS = int(os.environ.get("OPEN_AGENT_LOOP_KILLS", "200"))
+LOOP_KILLS = int(os.environ.get("OPEN_AGENT_LOOP_KILLS", "120"))
 ENOUGH_TO_FIND = 150
 ROWS_DIFFER = "Rows do not follow from the log"
 STAGES = ("before", "acknowledged", "told")
