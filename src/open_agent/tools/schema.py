@@ -43,7 +43,8 @@ class Parameters:
             values = self._model.model_validate(fields)
         except ValidationError as error:
             raise ValueError(self._explain(error)) from None
-        return {name: getattr(values, name) for name in values.model_fields_set}
+        given = values.model_fields_set  # has no order of its own
+        return {name: getattr(values, name) for name in self._model.model_fields if name in given}
 
     def _without_nulls(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Models write null for what they leave out."""

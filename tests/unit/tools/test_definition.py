@@ -121,6 +121,11 @@ def test_arguments_are_understood(sent: str, understood: dict[str, Any]) -> None
     assert example.parse(sent) == understood
 
 
+def test_arguments_come_in_the_order_of_the_signature() -> None:
+    sent = '{"loud":true,"names":[],"where":"w","times":2,"what":"x"}'
+    assert list(example.parse(sent)) == ["what", "times", "where", "names", "loud"]
+
+
 def test_no_arguments_at_all_are_none() -> None:
     assert bare.parse("") == {}
     assert bare.parse("{}") == {}
