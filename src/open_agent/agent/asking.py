@@ -38,7 +38,7 @@ async def ask_model(ctx: RunContext, move: AskModel) -> None:
         attempt=move.attempt,
         model=move.model,
         max_tokens=move.max_tokens,
-        request_bytes=len(request.body),
+        request_bytes=request.size,
         reserved_microdollars=move.reserve,
         decided_on=ctx.state.seq,
     )

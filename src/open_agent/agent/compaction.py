@@ -70,14 +70,14 @@ async def _summarise(ctx: RunContext, move: Compact) -> str | None:
     run, rules = ctx.run, ctx.shared.rules
     model = run.fallback_model if run.fallback_since_step and run.fallback_model else run.model
     request = ctx.conversation.encode_request(model, SUMMARY_TOKENS, closing=INSTRUCTION)
-    reserve = rules.prices.worst_case(model, len(request.body), SUMMARY_TOKENS) or 0
+    reserve = rules.prices.worst_case(model, request.size, SUMMARY_TOKENS) or 0
     asked = ModelAsked(
         step=run.step,
         attempt=1,
         purpose="compaction",
         model=model,
         max_tokens=SUMMARY_TOKENS,
-        request_bytes=len(request.body),
+        request_bytes=request.size,
         reserved_microdollars=reserve,
         decided_on=ctx.state.seq,
     )

@@ -86,7 +86,7 @@ class RunContext:
     conversation: Conversation
     is_draining: bool = False
     """The server is stopping: no new move is begun."""
-    _appending: anyio.Lock = field(default_factory=anyio.Lock)
+    _appending: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     _scope: anyio.CancelScope | None = None
     _heard: int = 0
     """The newest interruption heard of; until it is folded, no long work is begun."""

@@ -6,7 +6,7 @@ loop's; the conversation is `encoding.py`'s.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import httpx2
@@ -189,9 +189,9 @@ class _Call:
         return _ms(self._clock.monotonic() - self._started)
 
 
-async def _each(parts: Sequence[bytes | memoryview]) -> AsyncIterator[bytes]:
+async def _each(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
-        yield cast(bytes, part)  # the HTTP client takes any buffer, and says bytes
+        yield part
 
 
 async def _read_reply(response: httpx2.Response, call: _Call, watch: Watch) -> None:

@@ -168,10 +168,10 @@ class Conversation:
             part.own if part.own is not None and part.own_model == model else part.plain
             for part in (*self._head, *self._fragments)
         ]
-        tail = b"]}"
+        tail = b"]"
         if closing is not None:
             parts.append(encode_user(closing))
-            tail = b'],"tool_choice":"none"}' if self._tools else tail
+            tail = b'],"tool_choice":"none"' if self._tools else tail
         if not parts:
             raise ConversationBroken("there is no message to send")
         if not self._system:

@@ -36,11 +36,21 @@ OnDelta = Callable[[Literal["text", "reasoning"], str], None]
 class ModelRequest:
     """One request, ready to be sent."""
 
-    body: bytes
-    """The JSON body, UTF-8, to its last brace; without the fields that depend on the endpoint."""
+    unclosed: bytes
+    """The JSON body, UTF-8, without its last brace: each endpoint wants fields of its own added."""
     model: str
     max_tokens: int | None = None
     """The most that the reply may have; endpoints differ in the field's name."""
+
+    @property
+    def body(self) -> bytes:
+        """The JSON body without what endpoints add; a copy."""
+        return self.unclosed + b"}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of that body."""
+        return len(self.unclosed) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def gist(reply: ModelReply) -> dict[str, Any]:
 
 def our_request() -> ModelRequest:
     body = {"model": "test/model", "stream": True, "messages": MESSAGES, "tools": TOOLS}
-    return ModelRequest(pydantic_core.to_json(body), "test/model")
+    return ModelRequest(pydantic_core.to_json(body)[:-1], "test/model")
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)

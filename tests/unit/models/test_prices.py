@@ -134,7 +134,7 @@ def test_private_endpoints_are_told_from_public_ones(base_url: str, is_private: 
 
 
 def test_the_body_says_to_each_endpoint_what_it_wants_to_hear() -> None:
-    request = ModelRequest(b'{"messages":[]}', "anthropic/claude-sonnet-4.5", 7)
+    request = ModelRequest(b'{"messages":[]', "anthropic/claude-sonnet-4.5", 7)
     bodies = [
         b"".join(Endpoint(url).finish(request))
         for url in ("http://localhost/v1", "https://api.openai.com/v1", OPENROUTER)
