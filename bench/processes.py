@@ -69,10 +69,14 @@ def memory_bytes(pid: int, field: str = "VmRSS") -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """The processes that a process has started and that still are."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name before it may hold anything, blanks and brackets included.
+            _, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid:
+                found.append(int(status.parent.name))
     return found
 
 
