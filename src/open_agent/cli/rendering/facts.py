@@ -1,11 +1,17 @@
 """Numbers, times and amounts as a person reads them."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from open_agent.core.money import show_dollars
-from open_agent.core.run import Usage
-from open_agent.events.model.model_call import CostSource
+
+if TYPE_CHECKING:  # 40 ms for the models of events, which `config` does not need
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from open_agent.core.run import Usage
+    from open_agent.events.model.model_call import CostSource
 
 MINUTE = 60
 HOUR = 60 * MINUTE
