@@ -4,14 +4,12 @@ Nothing here decides anything.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-import pydantic_core
 import uvloop
 from anyio import to_thread
 from starlette.types import ASGIApp
@@ -63,7 +61,6 @@ AT_ONCE = 256
 """Missions that one process works on at the same time, whoever owns them."""
 PREDECESSOR_SECONDS = 15.0
 DRAIN_SECONDS = 15.0
-ADDRESS_FILE = "server.json"
 OPENROUTER = "https://openrouter.ai/api/v1"
 
 
@@ -308,22 +305,13 @@ class Servers:
         listener = bind(settings.host, settings.port)
         name = listener.getsockname()
         url = _url(name)
-        address = settings.data_dir / ADDRESS_FILE
         async with open_application(settings, own_ports={name[1]}) as application:
-
-            def announce() -> None:
-                address.write_bytes(pydantic_core.to_json({"url": url, "pid": os.getpid()}))
-                on_ready(url)
 
             async def drain() -> None:
                 on_stopping()
                 await application.drain()
 
-            try:
-                await serve(application.http, listener, drain=drain, on_listening=announce)
-            finally:
-                with suppress(FileNotFoundError):
-                    address.unlink()
+            await serve(application.http, listener, drain=drain, on_listening=lambda: on_ready(url))
 
 
 def _url(name: tuple[str, int]) -> str:
