@@ -2,7 +2,7 @@
 # Python 3.11, git and make, as root or not; `tools/setup` fetches the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench docs clean
+.PHONY: help run test check bench docs wheel clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: ## Measure against the figures in the design; results go to bench/results
 docs: ## Write docs/reference/ anew from the code
 	@tools/setup dev
 	@.venv/bin/python -m docs.generate
+
+wheel: ## Build the package into dist/
+	@uv=$$(tools/setup uv) && "$$uv" build --quiet --wheel --out-dir dist && ls dist/*.whl
 
 clean: ## Remove what the commands above made, but for .run/, which holds your work
 	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
