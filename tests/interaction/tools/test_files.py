@@ -20,6 +20,8 @@ from open_agent.tools.read_file import read_file
 from open_agent.tools.write_file import write_file
 from tests.calling import call, refusal
 
+pytestmark = pytest.mark.timeout(20)
+
 
 async def read(ctx: ToolContext, **arguments: object) -> str:
     return (await call(read_file, ctx, **arguments)).content
@@ -304,7 +306,6 @@ node_modules/\
     assert "is a file. Read it" in await refusal(list_directory, ctx, path="a.txt")
 
 
-@pytest.mark.timeout(20)
 async def test_a_huge_directory_is_listed_in_part_and_at_once(ctx: ToolContext) -> None:
     """Check 30, with as many entries as a test may make, in memory where there is room."""
     memory = Path("/dev/shm")

@@ -19,6 +19,8 @@ from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.calling import call, refusal
 from tests.running import gone, running, started
 
+pytestmark = pytest.mark.timeout(20)
+
 
 async def test_a_command_answers_with_its_exit_code_and_both_streams(ctx: ToolContext) -> None:
     output = await call(run_command, ctx, command="echo out; echo err >&2; exit 3")
@@ -108,7 +110,6 @@ async def test_a_timeout_ends_everything_and_shows_what_there_was(
     assert "--- stdout ---\nbegun" in output.content
 
 
-@pytest.mark.timeout(15)
 async def test_a_command_that_waits_in_silence_is_told_so(ctx: ToolContext, mark: str) -> None:
     """Check 39, where a program waits for something else than its input."""
     output = await call(run_command, ctx, command=mark, timeout_secs=4)

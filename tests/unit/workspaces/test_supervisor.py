@@ -17,6 +17,7 @@ from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_prede
 from tests.running import gone, running, started
 
 ENV = {"PATH": os.environ["PATH"]}
+pytestmark = pytest.mark.timeout(20)
 
 SERVER = """
 import sys
