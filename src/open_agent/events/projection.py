@@ -6,8 +6,9 @@ nothing of SQL, of leases, or of who appends.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import assert_never
 
 from open_agent.core.ids import MessageId, MissionId, RunId, UserId
@@ -91,6 +92,9 @@ class RunRow:
     """By this run alone."""
 
 
+_all_fields = attrgetter(*(field.name for field in fields(MissionRow)))
+
+
 def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
     """The mission's row after `record`; `row` is absent for the first record alone."""
     event = record.event
@@ -108,20 +112,29 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
         )
     if row is None:
         raise ValueError(f"The log of {record.mission_id} does not begin with mission.created")
-    row = replace(row, updated_at=record.at, last_seq=record.seq)
+    # `dataclasses.replace` would take 5 µs for each change of an append that takes 60 in all.
+    row = MissionRow(*_all_fields(row))
+    row.updated_at, row.last_seq = record.at, record.seq
     match event:
-        case MessageReceived() | CancelRequested():
-            return _spoken_to(row, event, record.at)
-        case RunStarted() | RunWaiting() | RunFinished():
-            return _run_changed(row, event, record)
+        case ToolCalled() | ToolReturned() | NoticeGiven() | RunRecovered() | HistoryCompacted():
+            _go_on(row)
         case ModelAsked() | ModelAnswered() | ModelFailed():
-            return _model_called(_at_work(row), event)
-        case RunRecovered() | ToolCalled() | ToolReturned() | NoticeGiven() | HistoryCompacted():
-            return _at_work(row)
+            _go_on(row)
+            _take_model_call(row, event)
+        case MessageReceived() | CancelRequested():
+            _take_word(row, event)
+        case RunStarted():
+            _start_run(row, event, record.run_id)
+        case RunWaiting():
+            row.run_state, row.reason = RunState.WAITING, _clean(event.reason)
+            row.wake_at = row.ready_at = event.until
+        case RunFinished():
+            _finish_run(row, event)
         case UnknownEvent():
-            return row
+            pass
         case _:
             assert_never(event)
+    return row
 
 
 def project_run(row: RunRow | None, owner: UserId, record: Record) -> RunRow | None:
@@ -192,90 +205,57 @@ def _draw_on_root(root: RunRow, before: RunRow, after: RunRow) -> RunRow:
     return replace(root, reserved=reserved, spent=root.spent + after.spent - before.spent)
 
 
-def _spoken_to(
-    row: MissionRow, event: MessageReceived | CancelRequested, at: datetime
-) -> MissionRow:
+def _go_on(row: MissionRow) -> None:
+    """Something was done: a run that waited waits no longer."""
     if row.run_state is RunState.WAITING:
-        wake_at = at if row.wake_at is None else min(at, row.wake_at)
-        row = replace(row, wake_at=wake_at, ready_at=wake_at)
+        row.run_state, row.reason = RunState.RUNNING, None
+        row.wake_at, row.ready_at = None, row.updated_at
+
+
+def _take_word(row: MissionRow, event: MessageReceived | CancelRequested) -> None:
+    """Somebody spoke: a run that waits is woken, a mission that rests gets something to do."""
+    at, is_active = row.updated_at, row.run_state in _ACTIVE
+    if row.run_state is RunState.WAITING:
+        row.wake_at = row.ready_at = at if row.wake_at is None else min(at, row.wake_at)
     if isinstance(event, CancelRequested):
-        return row
-    is_steering = event.delivery == "steer" and row.run_state in _ACTIVE
-    row = replace(
-        row,
-        waiting=(*row.waiting, event.message_id),
-        steering=(*row.steering, event.message_id) if is_steering else row.steering,
-        model=row.model or _optional(event.options.model),
-    )
-    if row.run_state in _ACTIVE or row.run_state is RunState.QUEUED:
-        return row
-    return replace(row, run_state=RunState.QUEUED, ready_at=at)
+        return
+    row.waiting = (*row.waiting, event.message_id)
+    row.model = row.model or _optional(event.options.model)
+    if is_active and event.delivery == "steer":
+        row.steering = (*row.steering, event.message_id)
+    elif not is_active and row.run_state is not RunState.QUEUED:
+        row.run_state, row.ready_at = RunState.QUEUED, at
 
 
-def _run_changed(
-    row: MissionRow, event: RunStarted | RunWaiting | RunFinished, record: Record
-) -> MissionRow:
-    match event:
-        case RunStarted():
-            taken = frozenset(event.message_ids)
-            return replace(
-                row,
-                run_id=record.run_id,
-                run_state=RunState.RUNNING,
-                outcome=None,
-                reason=None,
-                result=None,
-                model=_clean(event.model),
-                steps=0,
-                wake_at=None,
-                ready_at=record.at,
-                waiting=_without(row.waiting, taken),
-                steering=_without(row.steering, taken),
-            )
-        case RunWaiting():
-            return replace(
-                row,
-                run_state=RunState.WAITING,
-                reason=_clean(event.reason),
-                wake_at=event.until,
-                ready_at=event.until,
-            )
-        case RunFinished():
-            return replace(
-                row,
-                run_state=RunState.QUEUED if row.waiting else RunState.FINISHED,
-                outcome=event.outcome,
-                reason=_clean(event.reason),
-                result=_cut(event.result),
-                steps=event.steps,
-                wake_at=None,
-                ready_at=record.at if row.waiting else None,
-                steering=(),
-            )
+def _start_run(row: MissionRow, event: RunStarted, run_id: RunId | None) -> None:
+    taken = frozenset(event.message_ids)
+    row.run_id, row.run_state = run_id, RunState.RUNNING
+    row.outcome = row.reason = row.result = row.wake_at = None
+    row.model, row.steps = _clean(event.model), 0
+    row.ready_at = row.updated_at
+    row.waiting = _without(row.waiting, taken)
+    row.steering = _without(row.steering, taken)
 
 
-def _model_called(row: MissionRow, event: ModelAsked | ModelAnswered | ModelFailed) -> MissionRow:
+def _finish_run(row: MissionRow, event: RunFinished) -> None:
+    row.run_state = RunState.QUEUED if row.waiting else RunState.FINISHED
+    row.outcome, row.reason = event.outcome, _clean(event.reason)
+    row.result, row.steps = _cut(event.result), event.steps
+    row.wake_at, row.ready_at = None, row.updated_at if row.waiting else None
+    row.steering = ()
+
+
+def _take_model_call(row: MissionRow, event: ModelAsked | ModelAnswered | ModelFailed) -> None:
     if isinstance(event, ModelAsked):
         if event.purpose == "step" and row.steering:
-            waiting = _without(row.waiting, frozenset(row.steering))
-            return replace(row, waiting=waiting, steering=())
-        return row
-    row = replace(row, usage=row.usage + event.usage, spent=row.spent + event.cost_microdollars)
+            row.waiting = _without(row.waiting, frozenset(row.steering))
+            row.steering = ()
+        return
+    row.usage += event.usage
+    row.spent += event.cost_microdollars
     if isinstance(event, ModelAnswered) and event.purpose == "step":
-        return replace(row, steps=row.steps + 1, model=_clean(event.model))
-    return row
-
-
-def _at_work(row: MissionRow) -> MissionRow:
-    if row.run_state is not RunState.WAITING:
-        return row
-    return replace(
-        row,
-        run_state=RunState.RUNNING,
-        reason=None,
-        wake_at=None,
-        ready_at=row.updated_at,
-    )
+        row.steps += 1
+        row.model = _clean(event.model)
 
 
 def _without(messages: tuple[MessageId, ...], taken: frozenset[MessageId]) -> tuple[MessageId, ...]:

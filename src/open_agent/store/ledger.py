@@ -59,7 +59,7 @@ class Source(Protocol):
         """A mission, or nothing."""
         ...
 
-    def run(self, run_id: RunId) -> RunRow | None:
+    def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
         ...
 
@@ -189,7 +189,7 @@ class Ledger:
         runs: dict[RunId, RunRow] = {}
 
         def find(run_id: RunId) -> RunRow | None:
-            return runs.get(run_id) or self.runs.get(run_id) or self.source.run(run_id)
+            return runs.get(run_id) or self.runs.get(run_id) or self.source.find_run(run_id)
 
         new: list[StoredEvent] = []
         records: list[Record] = []

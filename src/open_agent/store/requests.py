@@ -14,6 +14,8 @@ from open_agent.events.model.union import Event, ExternalEvent
 
 MAX_KEY_CHARACTERS = 255
 
+_DECIDED = (ModelAsked, RunWaiting, RunFinished)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -82,7 +84,7 @@ def append_request(
     known_seq: int,
 ) -> AppendRequest:
     """A checked request of a mission's holder."""
-    is_decided = any(isinstance(event, ModelAsked | RunWaiting | RunFinished) for event in events)
+    is_decided = any(isinstance(event, _DECIDED) for event in events)
     return AppendRequest(mission_id, epoch, _drafts(events), run_id, known_seq, is_decided)
 
 
@@ -95,7 +97,7 @@ def external_request(
 
 
 def _drafts(events: Sequence[Event]) -> tuple[Draft, ...]:
-    return tuple(Draft(event, encode_event(event)) for event in events)
+    return tuple([Draft(event, encode_event(event)) for event in events])
 
 
 def _check_key(key: str) -> None:

@@ -127,7 +127,9 @@ def _identities(evidence: Evidence) -> list[str]:
 
 def _effects(evidence: Evidence) -> list[str]:
     """Each effect was intended first, done at most once, and answered truthfully."""
-    called = {e.event["call_id"] for e in evidence.of_type("tool.called")}
+    tools = {e.event["call_id"]: e.event["name"] for e in evidence.of_type("tool.called")}
+    watched = {tools.get(call_id) for call_id in evidence.effects}
+    # Of a tool that never records what it does, nothing can be said.
     outcomes = {e.event["call_id"]: e.event["outcome"] for e in evidence.of_type("tool.returned")}
     problems = [
         f"effect: {call_id} was done {times} times"
@@ -137,13 +139,13 @@ def _effects(evidence: Evidence) -> list[str]:
     problems += [
         f"effect: {call_id} was done without tool.called"
         for call_id in evidence.effects
-        if call_id not in called
+        if call_id not in tools
     ]
-    problems += [f"call: {call_id} has no answer" for call_id in called - outcomes.keys()]
+    problems += [f"call: {call_id} has no answer" for call_id in tools.keys() - outcomes.keys()]
     problems += [
         f"effect: {call_id} is answered ok and was done {evidence.effects[call_id]} times"
         for call_id, outcome in outcomes.items()
-        if outcome == "ok" and call_id in called and evidence.effects[call_id] != 1
+        if outcome == "ok" and tools.get(call_id) in watched and evidence.effects[call_id] != 1
     ]
     return problems
 

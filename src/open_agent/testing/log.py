@@ -49,7 +49,7 @@ class MemoryRows:
         held = self.missions.get(mission_id)
         return held and HeldMission(held.row, held.epoch)
 
-    def run(self, run_id: RunId) -> RunRow | None:
+    def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
         return self.runs.get(run_id)
 

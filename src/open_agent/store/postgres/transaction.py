@@ -58,7 +58,7 @@ class LoadedRows:
         """A mission, or nothing."""
         return self.missions.get(mission_id)
 
-    def run(self, run_id: RunId) -> RunRow | None:
+    def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
         return self.runs.get(run_id)
 

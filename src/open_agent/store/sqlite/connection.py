@@ -5,6 +5,8 @@ from pathlib import Path
 
 BUSY_TIMEOUT_SECONDS = 10.0
 """Another process may hold the file for a moment: a backup, or somebody's `sqlite3` shell."""
+CHECKPOINT_PAGES = 4000
+"""When the write-ahead log is carried over, 16 MB: each time costs two waits for the disk."""
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 """What a write-ahead log is cut back to after a long reader let it grow."""
 
@@ -14,6 +16,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     connection = _connect(f"file:{_quoted(path)}?mode=rwc")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT_BYTES}")
     return connection
 

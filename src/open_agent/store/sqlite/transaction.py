@@ -4,9 +4,9 @@ The statements are built once; each is one step of the raw driver.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
@@ -16,6 +16,7 @@ from open_agent.core.ids import MissionId, RunId, UserId
 from open_agent.events.projection import RunRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening
 from open_agent.store.rows import (
+    Row,
     StoredEvent,
     event_from,
     event_values,
@@ -26,6 +27,11 @@ from open_agent.store.rows import (
 )
 from open_agent.store.statement import Compile
 from open_agent.store.tables import events, missions, owners, projected_mission, runs
+
+MAX_CACHED = 1000
+"""Missions, runs or owners; beyond it all are read again as they are needed."""
+
+T = TypeVar("T")
 
 
 class WriteStatements:
@@ -75,63 +81,115 @@ def _parameters(columns: Iterable[Column[Any]]) -> dict[str, Any]:
     return {column.name: bindparam(column.name) for column in columns}
 
 
+class Cache:
+    """Rows as the last commit left them.
+
+    Nobody else writes to the database, so they are what a statement would find; reading them
+    again would be a third of the cost of an append. Whatever may have changed them otherwise, a
+    claim or a failed commit, clears the cache.
+    """
+
+    def __init__(self) -> None:
+        self.missions: dict[MissionId, HeldMission] = {}
+        self.runs: dict[RunId, RunRow] = {}
+        self.owners: dict[UserId, int] = {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.missions.clear()
+        self.runs.clear()
+        self.owners.clear()
+
+    def keep(self, ledger: Ledger) -> None:
+        """Take in what a ledger changed, once it is committed."""
+        if max(len(self.missions), len(self.runs), len(self.owners)) > MAX_CACHED:
+            self.clear()
+        self.missions |= ledger.missions
+        self.runs |= ledger.runs
+        self.owners |= ledger.owners
+
+
 class Transaction:
     """An open transaction: the rows as it finds them, and what a ledger made of them."""
 
     def __init__(
-        self, connection: sqlite3.Connection, statements: WriteStatements, now: datetime
+        self,
+        connection: sqlite3.Connection,
+        statements: WriteStatements,
+        cache: Cache,
+        now: datetime,
     ) -> None:
         self.connection = connection
         self._sql = statements
+        self._cache = cache
         self._now = now
         self.ledger = Ledger(self, now)
         self.written: list[StoredEvent] = []
 
     def flush(self) -> None:
-        """Write what the ledger changed, and begin another."""
+        """Write what the ledger changed."""
         ledger, sql, many = self.ledger, self._sql, self.connection.executemany
-        if ledger.new:
-            many(sql.insert_event, map(event_values, ledger.new))
-            for mission_id, request in ledger.opened.items():
-                row = mission_values(ledger.missions[mission_id].row)
-                values = (*row, request.key, request.digest)
-                self.connection.execute(sql.insert_mission, values)
-            changed = (mission_values(ledger.missions[id_].row) for id_ in self._changed())
-            many(sql.update_mission, ((*values[1:], values[0]) for values in changed))
-            many(sql.upsert_run, map(run_values, ledger.runs.values()))
-            many(sql.upsert_owner, ledger.owners.items())
-            self.written += ledger.new
+        if not ledger.new:
+            return
+        many(sql.insert_event, map(event_values, ledger.new))
+        for mission_id, request in ledger.opened.items():
+            row = mission_values(ledger.missions[mission_id].row)
+            self.connection.execute(sql.insert_mission, (*row, request.key, request.digest))
+        changed = (mission_values(ledger.missions[id_].row) for id_ in self._changed())
+        many(sql.update_mission, ((*values[1:], values[0]) for values in changed))
+        many(sql.upsert_run, map(run_values, ledger.runs.values()))
+        many(sql.upsert_owner, ledger.owners.items())
+        self.written += ledger.new
+
+    def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Let a function see and change everything written so far."""
+        self.flush()
+        self._cache.clear()
         self.ledger = Ledger(self, self._now)
+        return job(self.connection)
+
+    def committed(self) -> None:
+        """Remember the rows for the next transaction."""
+        self._cache.keep(self.ledger)
 
     def mission(self, mission_id: MissionId) -> HeldMission | None:
         """A mission, or nothing."""
-        row = self.connection.execute(self._sql.mission, (mission_id,)).fetchone()
+        if held := self._cache.missions.get(mission_id):
+            return HeldMission(held.row, held.epoch)
+        row = self._one(self._sql.mission, mission_id)
         return None if row is None else HeldMission(mission_from(row), row[-1])
 
-    def run(self, run_id: RunId) -> RunRow | None:
+    def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
-        row = self.connection.execute(self._sql.run, (run_id,)).fetchone()
+        if run := self._cache.runs.get(run_id):
+            return run
+        row = self._one(self._sql.run, run_id)
         return None if row is None else run_from(row)
 
     def owner_seq(self, owner: UserId) -> int:
         """The newest `owner_seq` of an owner; 0 for a new one."""
-        row = self.connection.execute(self._sql.owner_seq, (owner,)).fetchone()
+        if known := self._cache.owners.get(owner):
+            return known
+        row = self._one(self._sql.owner_seq, owner)
         return 0 if row is None else row[0]
 
     def opening(self, owner: UserId, key: str) -> Opening | None:
         """What the owner's idempotency key was used for."""
-        row = self.connection.execute(self._sql.opening, (owner, key)).fetchone()
+        row = self._one(self._sql.opening, owner, key)
         return None if row is None else Opening(*row)
 
     def keyed(self, mission_id: MissionId, key: str) -> StoredEvent | None:
         """The event that was appended with the key."""
-        row = self.connection.execute(self._sql.keyed, (mission_id, key)).fetchone()
+        row = self._one(self._sql.keyed, mission_id, key)
         return None if row is None else event_from(row)
 
     def between(self, mission_id: MissionId, after: int, upto: int) -> list[StoredEvent]:
         """Events with `after < seq <= upto`."""
         rows = self.connection.execute(self._sql.between, (mission_id, after, upto)).fetchall()
         return [event_from(row) for row in rows]
+
+    def _one(self, statement: str, *values: object) -> Row | None:
+        return self.connection.execute(statement, values).fetchone()
 
     def _changed(self) -> set[MissionId]:
         return self.ledger.changed - self.ledger.opened.keys()

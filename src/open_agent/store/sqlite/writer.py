@@ -21,7 +21,7 @@ from open_agent.events.log import Appended, Opened
 from open_agent.store.listeners import Listeners
 from open_agent.store.requests import AnyRequest, AppendRequest, ExternalRequest, OpenRequest
 from open_agent.store.rows import StoredEvent
-from open_agent.store.sqlite.transaction import Transaction, WriteStatements
+from open_agent.store.sqlite.transaction import Cache, Transaction, WriteStatements
 
 MAX_BATCH = 512
 """Requests in one commit: bounds how long the first of them waits for the last."""
@@ -54,6 +54,7 @@ class SqliteWriter:
         self._clock = clock
         self._listeners = listeners
         self._on_stage = on_stage or _nothing
+        self._cache = Cache()
         self._connection: sqlite3.Connection | None = None
         self._loop = asyncio.get_running_loop()
         self._gathered: list[_Pending] = []
@@ -130,11 +131,12 @@ class SqliteWriter:
         connection = self._connection = self._connection or self._connect()
         connection.execute("BEGIN IMMEDIATE")
         self._on_stage("begin")
-        transaction = Transaction(connection, self._statements, self._clock.now())
+        transaction = Transaction(connection, self._statements, self._cache, self._clock.now())
         results = [_carry_out(transaction, pending.job) for pending in batch]
         transaction.flush()
         self._on_stage("commit")
         connection.execute("COMMIT")
+        transaction.committed()
         self._on_stage("committed")
         return results, transaction.written
 
@@ -154,6 +156,7 @@ class SqliteWriter:
 
     def _disconnect(self) -> None:
         """Drop the connection, and with it whatever it had not committed."""
+        self._cache.clear()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -163,8 +166,7 @@ def _carry_out(transaction: Transaction, job: AnyRequest | Job) -> Any:
     try:
         if isinstance(job, OpenRequest | AppendRequest | ExternalRequest):
             return transaction.ledger.carry_out(job)
-        transaction.flush()
-        return job(transaction.connection)
+        return transaction.run(job)
     except sqlite3.Error:
         raise
     except Exception as refusal:  # noqa: BLE001 # boundary: it changed nothing, and fails alone
