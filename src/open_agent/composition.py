@@ -40,6 +40,7 @@ from open_agent.server.serving import bind, serve
 from open_agent.services.access import Access, ensure_token
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
+from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
@@ -120,13 +121,14 @@ async def open_application(
         database.log.on_commit(feed.committed)
         database.log.on_commit(engine.committed)
         readiness = Readiness()
-        services = _services(
-            settings,
-            database,
-            engine,
-            feed,
-            readiness,
-            Access(token, is_open_locally=settings.dev_mode),
+        services = Services(
+            tasks=_tasks(settings, database, engine, feed),
+            missions=MissionEvents(database.log, database.missions, feed),
+            processes=KeptProcesses(database.missions, processes),
+            stats=Stats(database.missions),
+            system=_system(settings, database, engine, readiness),
+            access=Access(token, is_open_locally=settings.dev_mode),
+            clock=clock,
         )
         application = Application(create_app(services), engine, feed, readiness, token)
         await engine.start()
@@ -212,20 +214,19 @@ def _search(settings: Settings) -> WebSearch:
     return MetaSearch() if key is None else TavilySearch(key.get_secret_value())
 
 
-def _services(
-    settings: Settings,
-    database: Database,
-    engine: EmbeddedEngine,
-    feed: Feed,
-    readiness: Readiness,
-    access: Access,
-) -> Services:
+def _tasks(settings: Settings, database: Database, engine: EmbeddedEngine, feed: Feed) -> Tasks:
     places = Places(
         working_dir=settings.working_dir,
         host_id=database.host_id,
         data_dir=settings.data_dir,
         why_unusable=lambda model: _why_unusable(settings, model),
     )
+    return Tasks(database.log, database.missions, engine, feed, places)
+
+
+def _system(
+    settings: Settings, database: Database, engine: EmbeddedEngine, readiness: Readiness
+) -> System:
     installation = Installation(
         version=open_agent.__version__,
         is_dev_mode=settings.dev_mode,
@@ -235,14 +236,7 @@ def _services(
         endpoint=settings.openrouter_base_url,
         default_model=settings.default_model,
     )
-    return Services(
-        tasks=Tasks(database.log, database.missions, engine, feed, places),
-        missions=MissionEvents(database.log, database.missions, feed),
-        stats=Stats(database.missions),
-        system=System(installation, readiness, engine, database.missions),
-        access=access,
-        clock=SystemClock(),
-    )
+    return System(installation, readiness, engine, database.missions)
 
 
 def _why_unusable(settings: Settings, model: str | None) -> str | None:

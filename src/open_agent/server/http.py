@@ -15,7 +15,7 @@ from open_agent.server.auth import Authentication
 from open_agent.server.boundary import Boundary
 from open_agent.server.descriptions import add_streamed
 from open_agent.server.perimeter import Perimeter
-from open_agent.server.routes import docs, missions, system, tasks
+from open_agent.server.routes import docs, missions, processes, system, tasks
 from open_agent.server.services import Services
 from open_agent.server.streams import KEEP_ALIVE_SECONDS, Streams
 
@@ -72,6 +72,6 @@ def create_app(services: Services, options: HttpOptions | None = None) -> FastAP
     app.state.services = services
     app.state.streams = Streams(services.missions, keep_alive=options.keep_alive)
     errors.install(app)
-    for router in (system.router, tasks.router, missions.router, docs.router):
+    for router in (system.router, tasks.router, missions.router, processes.router, docs.router):
         app.include_router(router)
     return app

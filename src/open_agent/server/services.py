@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from open_agent.core.clock import Clock
 from open_agent.services.access import Access
 from open_agent.services.missions import MissionEvents
+from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import System
 from open_agent.services.tasks import Tasks
@@ -16,6 +17,7 @@ class Services:
 
     tasks: Tasks
     missions: MissionEvents
+    processes: KeptProcesses
     stats: Stats
     system: System
     access: Access

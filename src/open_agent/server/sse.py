@@ -4,8 +4,7 @@ Knows nothing of missions; `streams.py` says what is sent.
 """
 
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +44,8 @@ class FrameCache:
     """The newest frames that were sent, so that a thousand readers of one event encode it once."""
 
     def __init__(self, encode: Callable[[EncodedRecord], Frames]) -> None:
-        self._encode = encode
+        self.encode = encode
+        """Without keeping anything: for those who read what nobody else will read soon."""
         self._frames: dict[tuple[str, int], Frames] = {}
 
     def frames(self, record: EncodedRecord) -> Frames:
@@ -53,7 +53,7 @@ class FrameCache:
         key = (record.mission_id, record.seq)
         found = self._frames.get(key)
         if found is None:
-            found = self._encode(record)
+            found = self.encode(record)
             if len(record.json) <= LARGEST_CACHED:
                 if len(self._frames) >= CACHED_FRAMES:
                     del self._frames[next(iter(self._frames))]
@@ -61,34 +61,38 @@ class FrameCache:
         return found
 
 
+Push = Callable[[bytes], Awaitable[None]]
+"""Sends bytes to a reader; returns when there is room for more."""
+
+
 class EventStream(Response):
-    """Sends chunks as they come, until there are no more or the reader goes."""
+    """Lets `write` push events until it has no more, or the reader goes."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
+    def __init__(self, write: Callable[[Push], Awaitable[None]]) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._chunks = chunks
+        self._write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         del scope
         async with anyio.create_task_group() as group:
 
-            async def end_with_reader() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+            async def push(chunk: bytes) -> None:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+            async def write() -> None:
+                await self._write(push)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
                 group.cancel_scope.cancel()
 
-            group.start_soon(end_with_reader)
-            await self._send_all(send)
+            head = {"status": self.status_code, "headers": self.raw_headers}
+            await send({"type": "http.response.start", **head})
+            # Here at the bottom of all layers only the reader's leaving is waited for; what is
+            # woken for every event has a task of its own, with none of them above it.
+            group.start_soon(write)
+            while (await receive())["type"] != "http.disconnect":
+                pass
             group.cancel_scope.cancel()
-
-    async def _send_all(self, send: Send) -> None:
-        headers = self.raw_headers
-        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
-        async with aclosing(self._chunks) as chunks:
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -6,20 +6,25 @@ stream is cut and resumed cannot change what is seen. `connection.py` drops read
 nothing at all.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import Response
 
 from open_agent.core.mission import Mission
 from open_agent.core.run import RunState
+from open_agent.events.log import EncodedRecord
 from open_agent.server.frames import delta_frame, frame, mission_frames, task_frames, to_json
-from open_agent.server.sse import Cursor, EventStream, FrameCache, read_cursor
+from open_agent.server.sse import Cursor, EventStream, FrameCache, Push, read_cursor
 from open_agent.services.missions import Follower, MissionEvents
 
 KEEP_ALIVE_SECONDS = 15.0
 CHUNK_BYTES = 64 * 1024
 """Frames are joined up to about this size before they are sent."""
+
+REPLAYED = 16
+"""So many records at once are old ones, which this reader alone is after."""
 
 OPENED = b": open\nretry: 1000\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -59,13 +64,13 @@ class Streams:
         if place is not None and await self._is_all_seen(mission, place):
             return Response(status_code=204)
         head = OPENED + (RESET if place is None else b"")
-        return EventStream(self._chunks(mission, self._task, head, place or Cursor(0)))
+        return EventStream(partial(self._write, mission, self._task, head, place or Cursor(0)))
 
     async def mission(self, mission: Mission, cursor: str | None) -> Response:
         """A mission as it is, its events from the cursor on, and live text between them."""
         place = await self._place(mission, cursor, self._mission)
         head = OPENED + (RESET if place is None else b"") + frame(b"snapshot", to_json(mission))
-        return EventStream(self._chunks(mission, self._mission, head, place or Cursor(0)))
+        return EventStream(partial(self._write, mission, self._mission, head, place or Cursor(0)))
 
     async def _place(self, mission: Mission, text: str | None, kind: _Kind) -> Cursor | None:
         """Where the reader is; none when no reader of this log can be there."""
@@ -91,34 +96,51 @@ class Streams:
                         return False
         return True
 
-    async def _chunks(
-        self, mission: Mission, kind: _Kind, head: bytes, place: Cursor
-    ) -> AsyncGenerator[bytes]:
-        yield head
+    async def _write(
+        self, mission: Mission, kind: _Kind, head: bytes, place: Cursor, push: Push
+    ) -> None:
+        """Write a whole stream. While it waits it must hold no record: a thousand streams wait."""
+        await push(head)
         with self._missions.follow(mission) as follower:
             _go_to(follower, place)
             while not follower.is_closed:
-                chunk: list[bytes] = []
-                size = 0
-                records = await follower.records()
-                for record in records:
-                    frames = kind.cache.frames(record)
-                    items = _unseen(frames.items, record.seq, place)
-                    chunk += items
-                    size += sum(map(len, items))
-                    if frames.is_last:
-                        yield b"".join(chunk)
+                if follower.has_records:
+                    if await _push_records(await follower.records(), kind, place, push):
                         return
-                    if size >= CHUNK_BYTES:
-                        yield b"".join(chunk)
-                        chunk, size = [], 0
-                if not records and kind.has_deltas:
-                    chunk = [delta_frame(delta) for delta in follower.deltas()]
-                if chunk:
-                    yield b"".join(chunk)
-                elif not records and not await follower.changed(kind.keep_alive):
-                    yield KEEP_ALIVE
-        yield STOPPING
+                elif kind.has_deltas and (text := _deltas(follower)):
+                    await push(text)
+                    del text
+                elif not await follower.changed(kind.keep_alive):
+                    await push(KEEP_ALIVE)
+                    follower.look_again()
+        await push(STOPPING)
+
+
+async def _push_records(
+    records: Sequence[EncodedRecord], kind: _Kind, place: Cursor, push: Push
+) -> bool:
+    """Send the frames of records; true when the stream ends with them."""
+    encode = kind.cache.frames if len(records) < REPLAYED else kind.cache.encode
+    chunk: list[bytes] = []
+    size = 0
+    for record in records:
+        frames = encode(record)
+        items = _unseen(frames.items, record.seq, place)
+        chunk += items
+        size += sum(map(len, items))
+        if frames.is_last:
+            await push(b"".join(chunk))
+            return True
+        if size >= CHUNK_BYTES:
+            await push(b"".join(chunk))
+            chunk, size = [], 0
+    if chunk:
+        await push(b"".join(chunk))
+    return False
+
+
+def _deltas(follower: Follower) -> bytes:
+    return b"".join(map(delta_frame, follower.deltas()))
 
 
 def _go_to(follower: Follower, place: Cursor) -> None:

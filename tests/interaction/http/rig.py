@@ -21,6 +21,7 @@ from open_agent.server.services import Services
 from open_agent.services.access import Access
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
+from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
@@ -28,6 +29,7 @@ from open_agent.store.base import Database
 from open_agent.store.database import open_database
 from open_agent.testing.asgi import client_of
 from open_agent.testing.database import open_memory_database
+from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.histories import History
 
 TOKEN = "a-token-that-only-tests-would-use-0123456789"
@@ -143,6 +145,7 @@ async def server(
         services = Services(
             tasks=Tasks(db.log, db.missions, engine, feed, places),
             missions=MissionEvents(db.log, db.missions, feed),
+            processes=KeptProcesses(db.missions, SupervisedProcesses(folder / "supervisor.lock")),
             stats=Stats(db.missions),
             system=System(installation, Readiness(Phase.READY), engine, db.missions),
             access=Access(TOKEN, is_open_locally=is_dev_mode),
