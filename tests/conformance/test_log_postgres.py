@@ -275,6 +275,21 @@ async def test_servers_that_start_together_migrate_once(
     postgres.drop_database("fresh")
 
 
+async def test_a_user_who_may_not_create_tables_is_told_so(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres.create_database("strict")
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE ROLE guest LOGIN")
+    refused = await refusal(url.replace("postgres@", "guest@"), tmp_path)
+    postgres.drop_database("strict")
+    with psycopg.connect(postgres.url()) as connection:
+        connection.execute("DROP ROLE guest")
+
+    assert refused.code == "storage.failed"
+    assert "permission denied" in refused.message
+
+
 async def test_an_address_without_a_server_is_refused_without_its_password(tmp_path: Path) -> None:
     refused = await refusal("postgresql://me:geheim@127.0.0.1:1/db", tmp_path)
 

@@ -1,5 +1,6 @@
 """What a SQLite database must be for us to write to it."""
 
+import resource
 import sqlite3
 import stat
 from pathlib import Path
@@ -112,6 +113,20 @@ async def test_a_cut_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
     assert (await refusal(tmp_path)).code == "storage.corrupt"
+
+
+async def test_a_disk_that_is_full_at_the_first_start_is_said_to_be(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        refused = await refusal(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+    assert isinstance(refused, Unavailable)
+    assert refused.code == "storage.failed"
+    async with await open_database(tmp_path, SystemClock()) as db:
+        await fill(db, missions=1)
 
 
 async def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import psycopg
 from sqlalchemy import StaticPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from open_agent.core.errors import Unavailable
 from open_agent.store.postgres.pool import CONNECT_SECONDS, place_of
@@ -30,10 +31,10 @@ def prepare(url: str) -> None:
             "storage.unreachable",
             f"{place} cannot be reached: {error}. Start it, or correct DATABASE_URL.",
         ) from error
-    except psycopg.Error as error:
+    except (psycopg.Error, DBAPIError) as error:
         raise Unavailable(
             "storage.failed",
-            f"{place} cannot be prepared: {error}. The user in DATABASE_URL must be allowed to"
+            f"{place} cannot be prepared: {_reason(error)}. The user in DATABASE_URL must be allowed to"
             " create tables.",
         ) from error
 
@@ -63,3 +64,7 @@ def _migrate(connection: psycopg.Connection, place: str) -> None:
         migrating.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         if needs_migration(*_look(connection), where=place):
             migrate(migrating)
+
+
+def _reason(error: Exception) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error).strip()

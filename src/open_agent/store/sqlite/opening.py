@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Engine, StaticPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 from open_agent.core.errors import Unavailable
 from open_agent.store.schema import VERSION_TABLE, migrate, needs_migration
@@ -28,10 +29,10 @@ def prepare(path: Path) -> None:
             _prepare(connection, path)
         finally:
             connection.close()
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, DBAPIError) as error:
         raise Unavailable(
             "storage.failed",
-            f"The database {path} cannot be opened: {error}. Check that its disk has room and"
+            f"The database {path} cannot be opened: {_reason(error)}. Check that its disk has room and"
             " that this user may write there.",
         ) from error
     except sqlite3.DatabaseError as error:
@@ -64,6 +65,10 @@ def _engine(connection: sqlite3.Connection) -> Engine:
         connection.execute("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _reason(error: Exception) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error)
 
 
 def _corrupt(path: Path, finding: str) -> Unavailable:
