@@ -1,10 +1,14 @@
 """What is installed is what was written: the wheel, in a clean environment, far from the clone."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import socket
+import stat
 import subprocess
+import sys
 import time
 import tomllib
 import urllib.error
@@ -15,14 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources import PACKAGE, ROOT
+from tests.sources import PACKAGE, ROOT, project_files
 from tools import bootstrap
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-needs_app = pytest.mark.skipif(
-    not (PACKAGE / "app.py").exists(), reason="there is nothing to start before there is an app"
-)
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +125,6 @@ def test_the_package_is_importable_where_only_its_needs_are(
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
-@needs_app
 def test_the_command_tells_its_version(
     installed: Path, bare: dict[str, str], tmp_path: Path
 ) -> None:
@@ -134,7 +133,6 @@ def test_the_command_tells_its_version(
     assert list(Path(bare["HOME"]).iterdir()) == []
 
 
-@needs_app
 def test_what_is_installed_serves(installed: Path, bare: dict[str, str], tmp_path: Path) -> None:
     port = free_port()
     log = tmp_path / "log"
@@ -155,6 +153,47 @@ def test_what_is_installed_serves(installed: Path, bare: dict[str, str], tmp_pat
     assert (status, code) == (200, 0), log.read_text(encoding="utf-8")
     made = {path.name for path in Path(bare["HOME"]).iterdir()}
     assert made <= {".open-agent", "open-agent"}
+
+
+def test_make_run_serves_from_a_clean_clone(
+    uv: list[str], uv_env: dict[str, str], bare: dict[str, str], tmp_path: Path
+) -> None:
+    """The second time around, since uv and what it fetched are there already."""
+    clone = tmp_path / "clone"
+    for path in project_files():
+        copy = clone / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    run([*git, "init", "-q", "."], bare, clone)
+    run([*git, "add", "."], bare, clone)
+    run([*git, "commit", "-q", "-m", "All of it"], bare, clone)
+    port = free_port()
+    cached = {name: uv_env[name] for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME") if name in uv_env}
+    env = {"UV_CACHE_DIR": f"{uv_env['HOME']}/.cache/uv"} | cached | bare
+    env |= {"PATH": f"{Path(uv[0]).parent}:{Path(sys.executable).parent}:{bare['PATH']}"}
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        made = subprocess.Popen(
+            ["make", "run"], env=env | {"PORT": str(port)}, cwd=clone, stdout=output, stderr=output
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        statuses = [first_answer(f"{url}/api/{name}", made) for name in ("health", "tasks")]
+        assert statuses == [200, 200], log.read_text(encoding="utf-8")
+        announced = json.loads((clone / ".run" / "data" / "server.json").read_text())
+        os.kill(announced["pid"], signal.SIGTERM)
+        code = made.wait(timeout=30)
+    finally:
+        made.kill()
+    said = log.read_text(encoding="utf-8")
+    assert code == 0, said
+    assert f"listens on {url}" in said
+    assert "demo" in said
+    assert "OPENROUTER_API_KEY" in said
+    assert stat.S_IMODE((clone / ".run" / "data").stat().st_mode) == 0o700
+    assert run([*git, "status", "--porcelain"], bare, clone) == ""
+    assert list(Path(bare["HOME"]).iterdir()) == []
 
 
 def free_port() -> int:

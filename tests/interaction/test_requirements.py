@@ -44,6 +44,7 @@ def test_every_test_proves_a_promise() -> None:
 
 def test_every_promise_is_proved_or_a_known_gap() -> None:
     proved = {id_ for *_, ids in tests() for id_ in ids}
+    proved |= {id_ for id_, promise in PROMISES.items() if promise.proof}
     problems = [
         f"{id_}: no test proves that {promise.sentence}"
         for id_, promise in PROMISES.items()
@@ -54,5 +55,18 @@ def test_every_promise_is_proved_or_a_known_gap() -> None:
         for id_, promise in PROMISES.items()
         if id_ in proved and promise.gap
     ]
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
+def test_every_proof_that_is_named_is_there() -> None:
+    problems: list[str] = []
+    for id_, promise in PROMISES.items():
+        for proof in promise.proof:
+            name, _, test = proof.partition("::")
+            file = ROOT / "tests" / name
+            names = {node.name for node in Source(file).functions} if file.exists() else set[str]()
+            if not names or (test and test not in names):
+                problems.append(f"{id_}: there is no {proof}")
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
