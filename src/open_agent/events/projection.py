@@ -65,7 +65,7 @@ class MissionRow:
     waiting: tuple[MessageId, ...] = ()
     """Messages that no run has taken yet, oldest first."""
     steering: tuple[MessageId, ...] = ()
-    """Those of `waiting` that the active run takes at its next model call."""
+    """Those of `waiting` that any run takes at its next model call, as `fold.py` has it."""
 
 
 @dataclass(slots=True)
@@ -221,9 +221,9 @@ def _take_word(row: MissionRow, event: MessageReceived | CancelRequested) -> Non
         return
     row.waiting = (*row.waiting, event.message_id)
     row.model = row.model or _optional(event.options.model)
-    if is_active and event.delivery == "steer":
+    if event.delivery == "steer":
         row.steering = (*row.steering, event.message_id)
-    elif not is_active and row.run_state is not RunState.QUEUED:
+    if not is_active and row.run_state is not RunState.QUEUED:
         row.run_state, row.ready_at = RunState.QUEUED, at
 
 
@@ -242,7 +242,6 @@ def _finish_run(row: MissionRow, event: RunFinished) -> None:
     row.outcome, row.reason = event.outcome, _clean(event.reason)
     row.result, row.steps = _cut(event.result), event.steps
     row.wake_at, row.ready_at = None, row.updated_at if row.waiting else None
-    row.steering = ()
 
 
 def _take_model_call(row: MissionRow, event: ModelAsked | ModelAnswered | ModelFailed) -> None:

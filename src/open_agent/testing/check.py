@@ -183,16 +183,13 @@ def _messages(evidence: Evidence) -> list[str]:
 
 
 def _steered(evidence: Evidence, message: Stored) -> bool:
-    """Whether a message to a run under way was seen by its next model call."""
-    mission = [e for e in evidence.stored if e.mission_id == message.mission_id]
-    before = [e.type for e in mission if e.seq < message.seq]
-    is_active = before.count("run.started") > before.count("run.finished")
-    for event in mission:
-        if event.seq > message.seq and event.type in ("model.asked", "run.finished"):
-            return (
-                event.type == "model.asked" and is_active and message.event["delivery"] == "steer"
-            )
-    return False
+    """Whether a steering message was seen by a model call that came after it."""
+    return message.event["delivery"] == "steer" and any(
+        event.mission_id == message.mission_id
+        and event.seq > message.seq
+        and event.event["purpose"] == "step"
+        for event in evidence.of_type("model.asked")
+    )
 
 
 def _blobs(evidence: Evidence) -> list[str]:

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from open_agent.core.ids import MessageId, MissionId, RunId, UserId
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Limits, Outcome, RunState, Usage
 from open_agent.events.codec import make_record
+from open_agent.events.fold import fold
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import Delivery, MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
@@ -18,6 +20,8 @@ from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunFinished, RunStarted, RunWaiting
 from open_agent.events.model.union import UnknownEvent
 from open_agent.events.projection import MissionRow, RunRow, project_mission, project_runs
+from open_agent.events.record import Record
+from tests.histories import histories
 
 OWNER, MISSION = UserId("anna"), MissionId("mission")
 RUN, CHILD = RunId("run"), RunId("child")
@@ -213,22 +217,22 @@ def test_compaction_does_not_take_a_steer() -> None:
     assert log.add(asked(purpose="compaction"), answered(purpose="compaction")).waiting == ("b",)
 
 
-def test_a_steer_that_no_model_call_saw_waits_for_the_next_run() -> None:
+def test_a_steer_that_no_model_call_saw_is_taken_by_the_next_run() -> None:
     log = Log()
     log.start()
     row = log.add(said("b", "steer"), finished())
 
-    assert (row.run_state, row.waiting, row.steering) == (RunState.QUEUED, ("b",), ())
+    assert (row.run_state, row.waiting) == (RunState.QUEUED, ("b",))
     log.start()
-    assert log.add(asked()).waiting == ("b",)
+    assert log.add(asked()).waiting == ()
 
 
-def test_a_steer_to_a_mission_at_rest_waits_like_any_other() -> None:
+def test_a_steer_to_a_mission_at_rest_is_taken_by_the_run_that_names_it() -> None:
     log = Log()
-    log.add(said("a", "steer"))
-    log.start()
+    log.add(said("a", "steer"), said("b"))
+    row = log.start("a", "b")
 
-    assert log.add(asked()).waiting == ("a",)
+    assert (row.waiting, row.steering) == ((), ())
 
 
 def test_a_parked_run_is_ready_when_its_time_comes() -> None:
@@ -354,3 +358,16 @@ def test_a_long_result_is_cut_at_a_character() -> None:
     result = log.add(finished("ä" * 50_000)).result
 
     assert result == "ä" * (32 * 1024)
+
+
+@given(histories())
+def test_the_row_and_the_agents_fold_agree_on_what_waits(records: list[Record]) -> None:
+    row: MissionRow | None = None
+    for record in records:
+        row = project_mission(row, record)
+    state = fold(records)
+
+    assert row is not None
+    assert row.waiting == tuple(message.message_id for message in state.pending)
+    assert (row.run_state in (RunState.RUNNING, RunState.WAITING)) == (state.run is not None)
+    assert (row.ready_at is not None) == (state.run is not None or bool(state.pending))
