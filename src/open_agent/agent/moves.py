@@ -196,7 +196,7 @@ def _when_stuck(run: ActiveRun, rules: Rules) -> Move | None:
     name, failures = worst
     if failures >= rules.tool_failures_ended:
         return Stop(
-            Outcome.FAILED, "tool_failing", f"The tool {name} failed {failures} times in a row."
+            Outcome.FAILED, "tool_failing", f"The tool {name} failed in {failures} steps in a row."
         )
     if failures >= rules.tool_failures_told and not run.notices.get("tool_failing"):
         return Tell("tool_failing", TOOL_FAILING.format(name=name, count=failures))
@@ -316,7 +316,7 @@ REPEATING = (
     "will not help: try something different, or say what stands in the way."
 )
 TOOL_FAILING = (
-    "The tool {name} failed {count} times in a row. Read its last error, look at the facts "
+    "The tool {name} failed in {count} steps in a row. Read its last error, look at the facts "
     "(does the path exist? is the program installed?), and take another way."
 )
 UNKNOWN_PRICE = (

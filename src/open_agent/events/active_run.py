@@ -92,7 +92,7 @@ class ActiveRun(BaseModel):
     empty_replies: int = 0
     cut_replies: int = 0
     tool_failures: dict[str, int] = Field(default_factory=dict[str, int])
-    """Failures in a row, by tool."""
+    """Steps in a row in which it failed, by tool."""
     notices: dict[str, int] = Field(default_factory=dict[str, int])
     """Times each kind of notice was given, and not undone by progress."""
 
@@ -197,8 +197,12 @@ class ActiveRun(BaseModel):
                 call.stage, call.effect = stage, effect or call.effect
 
     def _return(self, event: ToolReturned) -> None:
+        is_first = not any(
+            call.call.name == event.name and call.stage == "returned" for call in self.calls
+        )
         self._mark(event.call_id, "returned", None)
-        if event.outcome == "failed":
+        if event.outcome == "failed" and is_first:
+            # A step counts once: calls made together were all made before any answer was seen.
             self.tool_failures[event.name] = self.tool_failures.get(event.name, 0) + 1
         elif event.outcome == "ok":
             self.tool_failures.pop(event.name, None)

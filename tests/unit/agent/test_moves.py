@@ -280,6 +280,14 @@ def test_a_tool_that_always_fails_is_told_once_and_then_ends_the_run():
     assert reason(decide(history)) == "tool_failing"
 
 
+def test_calls_made_together_that_all_fail_are_one_failure_and_the_model_sees_their_answers():
+    calls = [("run_command", f'{{"command": "{number}"}}') for number in range(8)]
+    history = begun().asked().answered("", calls).called()
+    for number in range(8):
+        history.returned(number, outcome="failed", content=str(number))
+    assert isinstance(decide(history), AskModel)
+
+
 def test_a_full_context_is_compacted_by_a_summary():
     move = decide(begun(), size=30_000, shrinkable=True)
     assert isinstance(move, Compact)
