@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from bench.processes import cpu_seconds
@@ -24,6 +25,8 @@ FILE_LINES = 30
 CHUNK = "sixteen letters "
 STEP_CHUNKS = 32
 LONG_CHUNKS = 2_000
+SLOW_SECONDS = 1.0
+"""On average. Were it always the same, runs that once fell into step would stay so."""
 CHUNKS_OF_THE_REST = 7
 """The role, the call and its arguments, the end, the usage."""
 
@@ -39,6 +42,7 @@ class Notes:
 
     watched: int | None = None
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    random: Random = field(default_factory=lambda: Random(1))
 
     def play(self, asked: Asked) -> Turn:
         """What to say."""
@@ -52,9 +56,9 @@ class Notes:
             case "step":
                 return Turn(text_of(STEP_CHUNKS), calls=(call,))
             case "slow":
-                return Turn(
-                    text_of(STEP_CHUNKS), calls=(call,), fault=KeepAlives(interval=1.0, seconds=1.0)
-                )
+                wait = self.random.uniform(0.5, 1.5) * SLOW_SECONDS
+                pause = KeepAlives(interval=wait, seconds=wait)
+                return Turn(text_of(STEP_CHUNKS), calls=(call,), fault=pause)
             case "long":
                 return Turn(text_of(LONG_CHUNKS), calls=(call,))
             case "paced":
