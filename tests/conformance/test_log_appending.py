@@ -1,5 +1,6 @@
 """The rules of appending, on every database."""
 
+import asyncio
 from typing import Any, cast
 
 import anyio
@@ -401,6 +402,27 @@ async def test_a_record_is_readable_when_its_listener_hears_of_it(db: Database) 
         with anyio.fail_after(5):
             await heard.wait()
         assert len(await db.log.read(mission.id)) == 3
+
+
+async def test_a_listener_that_fails_costs_nobody_anything(db: Database) -> None:
+    mission = (await open_one(db)).mission
+    failures: list[str] = []
+    told: list[EncodedRecord] = []
+
+    def fail(owner: UserId, records: object) -> None:
+        raise ValueError("a listener's bug")
+
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: failures.append(str(context["exception"]))
+    )
+    db.log.on_commit(fail)
+    db.log.on_commit(lambda owner, records: told.extend(records))
+    for seq in (3, 4):
+        done = await db.log.append(mission.id, 0, [note()], run_id=None, known_seq=seq - 1)
+        assert [record.seq for record in done.records] == [seq]
+
+    assert [record.seq for record in told] == [3, 4]
+    assert failures == ["a listener's bug"] * 2
 
 
 async def test_what_was_refused_is_not_told(db: Database) -> None:

@@ -60,6 +60,8 @@ class DataDir:
         lock = _lock(path / "lock", fcntl.LOCK_SH)
         if lock is None:
             raise _in_use(path)
+        # Whoever had it alone is gone; nobody is to be told of that pid.
+        os.ftruncate(lock, 0)
         for slot in range(MAX_SLOTS):
             slot_lock = _lock(path / f"slot-{slot}", fcntl.LOCK_EX)
             if slot_lock is not None:

@@ -1,9 +1,11 @@
 """Tells those who asked of what this process has committed."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 
-from open_agent.events.log import CommitListener
+from open_agent.core.ids import UserId
+from open_agent.events.log import CommitListener, EncodedRecord
 from open_agent.store.rows import StoredEvent
 
 
@@ -25,4 +27,13 @@ class Listeners:
         for owner, events in groupby(ordered, key=lambda event: event.owner_id):
             encoded = [event.encoded() for event in events]
             for listener in self._listeners:
-                listener(owner, encoded)
+                _call(listener, owner, encoded)
+
+
+def _call(listener: CommitListener, owner: UserId, records: Sequence[EncodedRecord]) -> None:
+    try:
+        listener(owner, records)
+    except Exception as error:  # noqa: BLE001 # boundary: a watcher's bug must not cost an appender
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "A commit listener failed", "exception": error}
+        )

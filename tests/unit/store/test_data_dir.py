@@ -82,8 +82,10 @@ def test_those_who_share_it_get_a_slot_each(tmp_path: Path) -> None:
 
 
 def test_sharing_and_having_it_alone_exclude_each_other(tmp_path: Path) -> None:
+    DataDir.open(tmp_path, is_shared=False).close()
     shared = DataDir.open(tmp_path, is_shared=True)
-    assert refusal(tmp_path).code == "data_dir.in_use"
+    refused = refusal(tmp_path)
+    assert (refused.code, refused.details) == ("data_dir.in_use", {})
     shared.close()
     alone = DataDir.open(tmp_path, is_shared=False)
     assert refusal(tmp_path, is_shared=True).code == "data_dir.in_use"

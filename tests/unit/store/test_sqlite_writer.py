@@ -1,6 +1,5 @@
 """The writer's thread when things go wrong."""
 
-import asyncio
 import resource
 import sqlite3
 import subprocess
@@ -115,26 +114,6 @@ async def test_what_a_database_cannot_hold_fails_alone(tmp_path: Path) -> None:
 
         assert len(failures) == 1
         assert [r.run_id for r in await db.log.read(mission_id, after=1)] == ["a", "b"]
-
-
-async def test_a_listener_that_fails_costs_nobody_their_answer(tmp_path: Path) -> None:
-    async with await open_database(tmp_path, SystemClock()) as db:
-        mission_id = await open_one(db)
-        said: list[object] = []
-
-        def fail(owner: UserId, records: object) -> None:
-            raise ValueError("listener")
-
-        loop_errors = anyio.Event()
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: (said.append(context["exception"]), loop_errors.set())[0]
-        )
-        db.log.on_commit(fail)
-        done = await db.log.append(mission_id, 0, [note()], run_id=None, known_seq=1)
-
-        assert [record.seq for record in done.records] == [2]
-        await loop_errors.wait()
-        assert [str(error) for error in said] == ["listener"]
 
 
 FULL_DISK = """

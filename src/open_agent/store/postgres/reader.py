@@ -37,5 +37,6 @@ def unavailable(error: Exception) -> Unavailable:
     """What a failure of the database means to whoever asked."""
     return Unavailable(
         "storage.failed",
-        f"PostgreSQL did not do what it was asked: {error}. Look after it, then try again.",
+        f"PostgreSQL failed: {error}. When a connection is lost in the middle of a commit, nobody"
+        " can say whether it was made: look before asking again.",
     )

@@ -126,16 +126,14 @@ class PostgresWriter:
     def _deliver(
         self, batch: Sequence[_Pending], results: Sequence[Any], written: Sequence[StoredEvent]
     ) -> None:
-        try:
-            self._listeners.tell(written)
-        finally:
-            for pending, result in zip(batch, results, strict=True):
-                if pending.future.done():
-                    continue
-                if isinstance(result, Exception):
-                    pending.future.set_exception(result)
-                else:
-                    pending.future.set_result(result)
+        self._listeners.tell(written)
+        for pending, result in zip(batch, results, strict=True):
+            if pending.future.done():
+                continue
+            if isinstance(result, Exception):
+                pending.future.set_exception(result)
+            else:
+                pending.future.set_result(result)
 
 
 def _carry_out(ledger: Ledger, request: AnyRequest) -> Any:

@@ -143,16 +143,14 @@ class SqliteWriter:
     def _deliver(
         self, batch: Sequence[_Pending], results: Sequence[Any], written: Sequence[StoredEvent]
     ) -> None:
-        try:
-            self._listeners.tell(written)
-        finally:
-            for pending, result in zip(batch, results, strict=True):
-                if pending.future.done():
-                    continue
-                if isinstance(result, Exception):
-                    pending.future.set_exception(result)
-                else:
-                    pending.future.set_result(result)
+        self._listeners.tell(written)
+        for pending, result in zip(batch, results, strict=True):
+            if pending.future.done():
+                continue
+            if isinstance(result, Exception):
+                pending.future.set_exception(result)
+            else:
+                pending.future.set_result(result)
 
     def _disconnect(self) -> None:
         """Drop the connection, and with it whatever it had not committed."""
