@@ -117,22 +117,54 @@ class Watch:
 
     def __init__(self, mission: _Watched) -> None:
         self._mission = mission
-        self._changed = asyncio.Event()
+        self._is_news = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._late_at = 0.0
         self._told: dict[tuple[int, DeltaKind], int] = {}
 
     def wake(self) -> None:
         """There may be something new."""
-        self._changed.set()
+        self._is_news = True
+        self._go_on()
 
     async def changed(self, timeout: float) -> bool:
         """Wait for something new; false when nothing came within `timeout` seconds."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._changed.wait()
-        except TimeoutError:
-            return False
-        self._changed.clear()
-        return True
+        if not self._is_news:
+            loop = asyncio.get_running_loop()
+            self._late_at = loop.time() + timeout
+            # One timer that is looked at again when it goes off too soon, not one for every wait:
+            # with a thousand watchers of one event those were a fifth of the time.
+            if self._timer is None or self._timer.when() > self._late_at:
+                self.close()
+                self._timer = loop.call_at(self._late_at, self._look)
+            self._waiter = loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        is_news, self._is_news = self._is_news, False
+        return is_news
+
+    def close(self) -> None:
+        """Leave no timer behind."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._late_at:
+            self._timer = loop.call_at(self._late_at, self._look)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     @property
     def commits(self) -> int:
@@ -192,6 +224,7 @@ class Feed:
         try:
             yield watch
         finally:
+            watch.close()
             mission.watchers.discard(watch)
             mission.drop_if_unused()
 

@@ -4,7 +4,7 @@ Records pass through as the bytes that the log keeps. How they are framed for a 
 server's business.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -53,11 +53,16 @@ class Follower:
         """The server is stopping: read no more."""
         return self._feed.is_closed
 
+    @property
+    def has_records(self) -> bool:
+        """There may be records after the cursor."""
+        return self._watch.commits != self._seen_commits
+
     async def records(self) -> Sequence[EncodedRecord]:
         """The next records after the cursor, which moves on; none when all are read."""
-        commits = self._watch.commits
-        if commits == self._seen_commits:
+        if not self.has_records:
             return ()
+        commits = self._watch.commits
         found = self._watch.tail(self.after)
         if found is None:
             found = await self._log.read_encoded(
@@ -77,13 +82,13 @@ class Follower:
         """Live text that was not handed out yet."""
         return self._watch.deltas()
 
-    async def changed(self, timeout: float) -> bool:
+    def changed(self, timeout: float) -> Awaitable[bool]:
         """Wait for something new; false when nothing came within `timeout` seconds."""
-        is_changed = await self._watch.changed(timeout)
-        if not is_changed:
-            # A lost wake-up costs time, never an event.
-            self._seen_commits = -1
-        return is_changed
+        return self._watch.changed(timeout)
+
+    def look_again(self) -> None:
+        """Ask the log itself next: a lost wake-up may cost time, never an event."""
+        self._seen_commits = -1
 
     def _fit_limit(self, found: Sequence[EncodedRecord]) -> None:
         if found:

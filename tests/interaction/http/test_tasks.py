@@ -171,9 +171,6 @@ async def test_every_outcome_has_its_word(
 
 @requirement("tasks:show:unknown")
 @pytest.mark.parametrize(
-    "id_", [NOBODYS, "1", "x" * 500, "%00", "%ED%A0%80", "..%2f..", "{id}", "' OR 1=1 --"]
-)
-@pytest.mark.parametrize(
     ("method", "path", "code"),
     [
         ("GET", "/api/task/{}", "task.not_found"),
@@ -184,12 +181,13 @@ async def test_every_outcome_has_its_word(
     ],
 )
 async def test_an_unknown_id_is_not_found(
-    unchanging: httpx2.AsyncClient, method: str, path: str, code: str, id_: str
+    unchanging: httpx2.AsyncClient, method: str, path: str, code: str
 ) -> None:
-    reply = await unchanging.request(method, path.format(id_))
-    found = reply.json()["error"]["code"]
-    assert reply.status_code == 404
-    assert found == code or (found == "route.not_found" and "%2f" in id_)
+    for id_ in (new_uuid(), "1", "x" * 500, "%00", "%ED%A0%80", "{id}", "' OR 1=1 --", "é"):
+        reply = await unchanging.request(method, path.format(id_))
+        assert (reply.status_code, reply.json()["error"]["code"]) == (404, code), id_
+    for id_ in ("", "..%2f..", "a/b"):
+        assert (await unchanging.request(method, path.format(id_))).status_code == 404
 
 
 @requirement("tasks:list:newest-first")
