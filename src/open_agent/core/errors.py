@@ -18,9 +18,7 @@ class OpenAgentError(Exception):
         details: JSON-encodable facts for programs.
     """
 
-    def __init__(
-        self, code: str, message: str, details: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
