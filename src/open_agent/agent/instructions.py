@@ -5,6 +5,8 @@ limit and no endpoint, and are kept out of the part of the history that is compa
 """
 
 import io
+from functools import partial
+from pathlib import Path
 
 from open_agent.events.model.run import Instructions
 from open_agent.workspaces.base import Workspace
@@ -17,8 +19,9 @@ async def read_instructions(workspace: Workspace) -> list[Instructions]:
     """The instruction files of the working directory that are there and readable."""
     found: list[Instructions] = []
     for name in FILE_NAMES:
+        path = workspace.resolve(name)
         try:
-            data = await workspace.read_with(workspace.resolve(name), _head)
+            data = await workspace.read_with(path, partial(_head, path, workspace.root))
         except OSError:
             continue
         content = data[:LARGEST_BYTES].decode("utf-8", "replace").replace("\0", "")
@@ -28,5 +31,8 @@ async def read_instructions(workspace: Workspace) -> list[Instructions]:
     return found
 
 
-def _head(file: io.FileIO) -> bytes:
+def _head(path: Path, root: Path, file: io.FileIO) -> bytes:
+    # A cloned repository may link it to a key: that would be sent to the provider unasked.
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise PermissionError(f"{path} leads out of {root}")
     return file.read(LARGEST_BYTES + 1)
