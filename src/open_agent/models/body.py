@@ -3,6 +3,7 @@
 Told apart by the first byte, because content types lie.
 """
 
+import json
 from typing import Any
 
 import pydantic_core
@@ -17,6 +18,8 @@ _MAX_EVENT_BYTES = 32 * 1024 * 1024
 """All arguments of a reply in one event, every character of them escaped."""
 _MAX_BODY_BYTES = 128 * 1024 * 1024
 _HEAD_BYTES = 2048
+_HALF = b"\\ud"
+"""How the escape of half a character begins, in lower case."""
 
 
 class BodyReader:
@@ -106,7 +109,7 @@ class BodyReader:
 
     def _take_whole(self, body: bytes) -> None:
         try:
-            reply: Any = pydantic_core.from_json(body)
+            reply: Any = _read(body)
         except ValueError:
             raise broken_stream("its JSON is cut or malformed") from None
         if not as_list(as_object(reply).get("choices")):
@@ -120,7 +123,18 @@ def _parse_chunk(data: bytes, *, is_last: bool) -> Any:
     if not data.lstrip().startswith(b"{"):
         return None
     try:
-        return pydantic_core.from_json(data)
+        return _read(data)
     except ValueError:
         what = "the stream ended in the middle" if is_last else "a chunk is malformed"
         raise broken_stream(what) from None
+
+
+def _read(data: bytes) -> Any:
+    """JSON, also where it escapes half a character, as servers do that cut text in UTF-16."""
+    try:
+        return pydantic_core.from_json(data)
+    except ValueError:
+        if _HALF not in data.lower():
+            raise
+        text = json.dumps(json.loads(data), ensure_ascii=False)
+        return pydantic_core.from_json(text.encode("utf-8", "replace"))

@@ -194,12 +194,14 @@ def _classify(status: int | None, text: str) -> ModelErrorCode:
 
 
 def _elsewhere(status: int, location: str) -> ModelError:
-    return ModelError(
+    failure = ModelError(
         "provider.error",
         f"The endpoint says it has moved to “{one_line(location, 200)}” (HTTP {status})."
         " Redirects are not followed with a key in hand: set OPENROUTER_BASE_URL to the new place.",
         status=status,
     )
+    failure.cost_microdollars = 0
+    return failure
 
 
 def _no_endpoint(status: int) -> ModelError:

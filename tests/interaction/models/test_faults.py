@@ -257,6 +257,14 @@ async def test_a_refusal_costs_nothing_and_a_cut_nobody_knows(
     assert (refused.cost_microdollars, cut.cost_microdollars) == (0, None)
 
 
+async def test_half_a_character_does_not_break_a_reply(
+    connect: Connect, request_: ModelRequest
+) -> None:
+    half = r'{"choices":[{"delta":{"content":"smile \ud83d and "}}]}'
+    client, _ = connect(Turn("some text", fault=Malformed(1, half), style=Style()))
+    assert (await client.complete(request_)).text == "smile ? and some text"
+
+
 async def test_faults_of_the_first_attempts_pass(connect: Connect, request_: ModelRequest) -> None:
     client, model = connect(Turn("Here.", fault=Refusal(503), fault_attempts=2))
     for _ in range(2):
@@ -339,6 +347,7 @@ async def test_a_redirect_is_not_followed_with_a_key_in_hand(
     client, model = connect(Turn(fault=Refusal(307)))
     error = await failure(client, request_)
     assert (error.code, error.is_retryable, len(model.seen)) == ("provider.error", False, 1)
+    assert error.cost_microdollars == 0
 
 
 @pytest.mark.parametrize("base_url", ["", "localhost:3000", "ftp://host/v1", "http://"])
