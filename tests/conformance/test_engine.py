@@ -4,11 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from open_agent.core.clock import SystemClock
+from open_agent.core.errors import Unavailable
 from open_agent.core.ids import MissionId, UserId, new_uuid
 from open_agent.core.run import Outcome, RunState
 from open_agent.engine.base import Engine
@@ -17,6 +19,7 @@ from open_agent.events.model.run import RunFinished, RunWaiting
 from open_agent.scripted.faults import Refusal
 from open_agent.scripted.script import Asked, Call, Script, Style, Turn, say
 from open_agent.store.base import Database
+from open_agent.store.leases import Leases
 from tests.interaction.agent.rig import Rig, rig_on
 
 ANNA, BEN = UserId("anna"), UserId("ben")
@@ -195,6 +198,33 @@ async def test_work_that_does_not_end_in_time_is_cut_and_settled_later(
             assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
         ended = await rig.look_at(mission_id)
     assert "run.recovered" in ended.types
+
+
+class Unreleasable:
+    """Leases on a disk that became full: none can be given back."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._leases, name)
+
+    async def release(self, mission_id: MissionId, epoch: int) -> None:
+        raise Unavailable("storage.failed", f"{mission_id} {epoch}: the disk is full.")
+
+
+async def test_a_store_that_takes_nothing_does_not_hold_up_the_end(db: Database, tmp_path: Path):
+    async with rig_on(db, tmp_path, say(Turn(calls=(Call("hang"),)))) as rig:
+        leases = cast(Leases, Unreleasable(db.leases))
+        engine = EmbeddedEngine(
+            leases, rig.worker, SystemClock(), holder=new_uuid(), capacity=Capacity(4, 4)
+        )
+        mission_id = await rig.submit()
+        await engine.start()
+        await is_in(rig, mission_id, RunState.RUNNING)
+        with anyio.fail_after(3):
+            await engine.drain(0.1)
+        assert engine.active == 0
 
 
 @pytest.mark.timeout(30)

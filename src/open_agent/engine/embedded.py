@@ -206,6 +206,8 @@ class EmbeddedEngine:
                 await self._leases.release(mission_id, epoch)
             except OpenAgentError:
                 log.exception("lease.not_released", mission_id=mission_id)
+                if self._is_draining:
+                    return  # It ends with this process anyway.
                 await asyncio.sleep(1.0)
             else:
                 return
