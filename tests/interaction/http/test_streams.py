@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -10,10 +11,21 @@ import pytest
 
 from open_agent.core.ids import RunId
 from open_agent.core.run import Outcome
+from open_agent.engine.feed import Feed
 from open_agent.events.delta import DeltaSource
-from open_agent.server.http import HttpOptions
+from open_agent.server.http import HttpOptions, create_app
+from open_agent.services.missions import MissionEvents
+from open_agent.testing.asgi import client_of
 from tests.histories import History, begun
-from tests.interaction.http.rig import Sse, SseReader, Stream, served, streaming
+from tests.interaction.http.rig import (
+    TOKEN,
+    Sse,
+    SseReader,
+    Stream,
+    served,
+    server,
+    streaming,
+)
 from tests.interaction.requirements import requirement
 
 UNKNOWN = ["garbage", "-1", "12.", "1e3", "999", "999.0", "6.9", "9" * 5000, "٣", "1 2"]
@@ -198,6 +210,20 @@ async def test_a_silent_stream_says_at_once_and_then_now_and_again_that_it_lives
                 ):
                     pass
             assert event is not None
+
+
+@requirement("missions:stream:exact")
+async def test_a_wake_up_that_is_lost_costs_no_event(tmp_path: Path) -> None:
+    async with server(tmp_path) as rig:
+        deaf = replace(rig.services, missions=MissionEvents(rig.db.log, rig.db.missions, Feed()))
+        app = create_app(deaf, HttpOptions(keep_alive=0.02))
+        async with client_of(app, token=TOKEN) as client:
+            id_ = await rig.submit(client)
+            async with streaming(client, f"/api/missions/{id_}/stream") as stream:
+                await stream.take(3)
+                await rig.work(id_, begun())
+                (started,) = await stream.take(1)
+            assert started.id == "3.0"
 
 
 @requirement("server:ready:draining")
