@@ -120,6 +120,8 @@ class Finder:
         self._settings = settings
         self._url = None if url is None else _checked_url(url)
         self._token_file = token_file
+        self._last_url: str | None = None
+        """Where it was: while it is away, another server must not be taken for it."""
 
     @property
     def is_named(self) -> bool:
@@ -137,9 +139,10 @@ class Finder:
             Invalid: There is a token file, and no token in it.
         """
         announced = self.announcement()
+        self._last_url = announced.url if announced else self._last_url
         host = self._settings.host
         host = f"[{host}]" if ":" in host else host
-        url = self._url or (announced and announced.url) or f"http://{host}:{self._settings.port}"
+        url = self._url or self._last_url or f"http://{host}:{self._settings.port}"
         return Address(url, self._token())
 
     def _token(self) -> str | None:

@@ -41,6 +41,17 @@ def test_what_a_killed_server_left_behind_is_passed_over(tmp_path: Path) -> None
     assert Finder(settings(tmp_path, port=4002)).address().url == "http://127.0.0.1:4002"
 
 
+def test_while_a_server_is_away_no_other_is_taken_for_it(tmp_path: Path) -> None:
+    finder = Finder(settings(tmp_path, port=4002))
+    with announcing(tmp_path, is_lasting=True) as announcer:
+        announcer.write("http://127.0.0.1:4001")
+        finder.address()
+    assert finder.address().url == "http://127.0.0.1:4001"
+    with announcing(tmp_path, is_lasting=True) as announcer:
+        announcer.write("http://127.0.0.1:4003")
+        assert finder.address().url == "http://127.0.0.1:4003"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"url": 1, "pid": "x"}', '{"url":"", "pid": 0}'])
 def test_a_damaged_announcement_is_passed_over(tmp_path: Path, text: str) -> None:
     announcement_path(tmp_path).write_text(text)
