@@ -101,6 +101,11 @@ def test_a_task_can_come_from_standard_input(served: Cli) -> None:
 
 
 @requirement("cli:run:follows")
+def test_a_task_that_is_not_utf8_is_handed_over_all_the_same(served: Cli) -> None:
+    assert served.call("run", "-q", "say caf\udce9").stdout == "caf\ufffd\n"
+
+
+@requirement("cli:run:follows")
 def test_a_task_works_where_it_is_told_to(served: Cli, tmp_path: Path) -> None:
     served.call("run", "work touch here", "--dir", str(tmp_path / "deep"))
     assert (tmp_path / "deep" / "here").exists()

@@ -62,6 +62,8 @@ def _instruction(task: str) -> str:
         if sys.stdin.isatty():
             sys.stderr.write("Write the task, then press Ctrl-D.\n")
         task = sys.stdin.buffer.read().decode("utf-8", "replace")
+    # An argument that is not UTF-8 comes with its bytes escaped, which no request can hold.
+    task = task.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if not task.strip():
         raise Invalid("task.empty", "The task is empty. Say what is to be done.")
     return task
