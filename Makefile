@@ -21,7 +21,7 @@ check: ## The fast part of `make test`
 
 bench: ## Measure against the figures in the design; results go to bench/results/
 	@tools/setup dev
-	@.venv/bin/python -m bench
+	@.venv/bin/python -m bench --save
 
 docs: ## Write docs/reference/ anew from the code
 	@tools/setup dev

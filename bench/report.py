@@ -44,7 +44,17 @@ class Figure:
         """What it should be, for people."""
         if self.target is None:
             return ""
-        return f"{'≥' if self.is_least else '≤'} {self.target:g}"
+        return f"{'≥' if self.is_least else '≤'} {self.target:,g}"
+
+    @property
+    def shown(self) -> str:
+        """The value, for people: three digits that count."""
+        digits = 0 if abs(self.value) >= 100 else 1 if abs(self.value) >= 10 else 2
+        return f"{self.value:,.{digits}f}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is printed and kept."""
+        return asdict(self) | {"is_reached": self.is_reached}
 
 
 def median_of(
@@ -63,8 +73,16 @@ def median_of(
 def finish(name: str, figures: Sequence[Figure]) -> None:
     """Print a table for people and, as the last line, JSON for programs."""
     print(table(figures))
-    shown = [asdict(figure) | {"is_reached": figure.is_reached} for figure in figures]
+    shown = [figure.as_json() for figure in figures]
     print(json.dumps({"name": name, "figures": shown}), flush=True)
+
+
+def figures_of(found: dict[str, Any]) -> list[Figure]:
+    """The figures that `finish` printed."""
+    return [
+        Figure(**{name: value for name, value in item.items() if name != "is_reached"})
+        for item in found["figures"]
+    ]
 
 
 def table(figures: Sequence[Figure]) -> str:
@@ -72,10 +90,33 @@ def table(figures: Sequence[Figure]) -> str:
     width = max(len(figure.what) for figure in figures)
     verdicts = {True: "reached", False: "NOT reached", None: ""}
     return "\n".join(
-        f"{figure.what:<{width}}  {figure.value:>10,.2f} {figure.unit:<8} {figure.wanted:>10}"
+        f"{figure.what:<{width}}  {figure.shown:>10} {figure.unit:<8} {figure.wanted:>10}"
         f"  {verdicts[figure.is_reached]}".rstrip()
         for figure in figures
     )
+
+
+def summary(kept: Sequence[dict[str, Any]]) -> str:
+    """A table in Markdown of what was kept; figures without a target belong to the line before."""
+    lines = ["| what | measured | reach |", "|---|---|---|"]
+    for found in kept:
+        for figure in figures_of(found):
+            verdict = "" if figure.is_reached is not False else " ✗"
+            what = figure.what.replace("  ", "&nbsp;&nbsp;", 1)
+            lines.append(f"| {what} | {figure.shown} {figure.unit} | {figure.wanted}{verdict} |")
+    return "\n".join([*lines, "", *_where(kept), ""])
+
+
+def _where(kept: Sequence[dict[str, Any]]) -> list[str]:
+    """When and on what, a line for each machine."""
+    places: dict[str, None] = {}
+    for found in kept:
+        m = found["machine"]
+        places[
+            f"{found['at'][:10]}, {m['cores']} cores of {m['cpu']}, {m['memory_gib']:g} GiB, kernel"
+            f" {m['kernel']}, Python {m['python']}, fdatasync {m['fdatasync_ms']:g} ms."
+        ] = None
+    return list(places)
 
 
 def machine() -> dict[str, Any]:
@@ -83,7 +124,6 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg()[0],
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
