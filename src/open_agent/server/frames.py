@@ -62,24 +62,24 @@ def entries(record: Record) -> list[LogEntry]:
     """
     event = record.event
     found: list[tuple[EntryType, str]] = []
-    match event:
+    match event:  # The commonest first: a check that fails costs more than one that succeeds.
+        case ToolReturned():
+            # An empty result is a result: a `tool_call` without its answer would look unfinished.
+            found = [(EntryType.TOOL_RESULT, event.content or "(no output)")]
+        case ToolCalled():
+            arguments = pydantic_core.to_json(event.arguments).decode()
+            found = [(EntryType.TOOL_CALL, f"{event.name} {arguments}")]
         case ModelAnswered() if event.purpose == "step":
             kind = EntryType.THINKING if event.tool_calls else EntryType.RESPONSE
             found = [(EntryType.THINKING, event.reasoning), (kind, event.text)]
         case ModelFailed() if event.purpose == "step":
             found = [(EntryType.ERROR, event.message)]
-        case ToolCalled():
-            arguments = pydantic_core.to_json(event.arguments).decode()
-            found = [(EntryType.TOOL_CALL, f"{event.name} {arguments}")]
-        case ToolReturned():
-            # An empty result is a result: a `tool_call` without its answer would look unfinished.
-            found = [(EntryType.TOOL_RESULT, event.content or "(no output)")]
         case RunFinished() if STATUS_OF_OUTCOME[event.outcome] is TaskStatus.FAILED:
             found = [(EntryType.ERROR, event.result)]
         case _:
             pass
     return [
-        LogEntry.model_construct(timestamp=record.at, entry_type=kind, content=content)
+        LogEntry(timestamp=record.at, entry_type=kind, content=content)
         for kind, content in found
         if content and not content.isspace()
     ]
@@ -113,14 +113,14 @@ def task_frames(record: EncodedRecord) -> Frames:
         frame(b"log", to_json(entry), id_=b"%d.%d" % (record.seq, k))
         for k, entry in enumerate(entries(decoded))
     ]
-    event = decoded.event
-    if isinstance(event, RunFinished):
-        done = TaskDone(
-            status=STATUS_OF_OUTCOME[event.outcome],
-            result=task_result(event.outcome, event.result),
-        )
-        items.append(frame(b"done", to_json(done), id_=b"%d.%d" % (record.seq, len(items))))
-    return Frames(tuple(items), is_last=isinstance(event, RunFinished))
+    if record.type != "run.finished" or not isinstance(decoded.event, RunFinished):
+        return Frames(tuple(items))
+    done = TaskDone(
+        status=STATUS_OF_OUTCOME[decoded.event.outcome],
+        result=task_result(decoded.event.outcome, decoded.event.result),
+    )
+    items.append(frame(b"done", to_json(done), id_=b"%d.%d" % (record.seq, len(items))))
+    return Frames(tuple(items), is_last=True)
 
 
 def mission_frames(record: EncodedRecord) -> Frames:
