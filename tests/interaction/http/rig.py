@@ -61,6 +61,9 @@ class NoEngine:
     def wake(self, mission_id: MissionId) -> None:
         self.woken.append(mission_id)
 
+    def cut(self, mission_id: MissionId) -> None:
+        """Nothing is in hand."""
+
     async def drain(self, seconds: float) -> None:
         """Nothing to end."""
 

@@ -128,7 +128,8 @@ async def list_tasks(
     response: Response,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="At most so many.")] = LISTED,
     cursor: Annotated[
-        str | None, Query(description="From the `Link` header of the page before.")
+        str | None,
+        Query(pattern=r"^[!-~]{1,100}$", description="From the `Link` header of the page before."),
     ] = None,
 ) -> list[TaskState]:
     """Tasks, newest first; the next page is the `Link` header's `rel="next"`.
