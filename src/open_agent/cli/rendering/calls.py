@@ -1,8 +1,11 @@
 """Tool calls: what was called, what came of it, and how it ended."""
 
+import re
 import signal
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+import pydantic_core
 
 from open_agent.cli.rendering.facts import count, duration, size
 from open_agent.cli.rendering.neutral import neutral
@@ -13,26 +16,32 @@ from open_agent.events.model.tool import BackgroundProcess, ToolOutcome, ToolRet
 COMMAND = "run_command"
 LONGEST_VALUE = 100
 """Characters of an argument in a heading."""
+SHOWN_BY_A_DIFF = {"edit_file": ("old_text", "new_text"), "write_file": ("content",)}
+"""Arguments that a heading has no need of, by tool."""
 
 _ENDS: dict[ToolOutcome, tuple[str, Style]] = {
     "ok": ("✓", "good"),
     "failed": ("✗", "bad"),
-    "denied": ("✗ denied ·", "bad"),
-    "unknown": ("? outcome unknown ·", "warn"),
-    "cancelled": ("■ cancelled ·", "warn"),
+    "denied": ("✗ denied", "bad"),
+    "unknown": ("? outcome unknown", "warn"),
+    "cancelled": ("■ cancelled", "warn"),
 }
+_GUTTER = "  │ "
+_NEEDS_QUOTES = re.compile(r'[\s"=]|^$')
 
 
 def heading(name: str, arguments: Mapping[str, Any]) -> list[Piece]:
     """What is called: a command as one would type it, any other tool with its arguments."""
     command = arguments.get("command")
     if name != COMMAND or not isinstance(command, str):
-        keys = sorted(arguments, key=lambda key: key != "path")
+        unneeded = SHOWN_BY_A_DIFF.get(name, ())
+        keys = [key for key in arguments if key not in unneeded]
+        keys.sort(key=lambda key: key != "path")
         parts = [_argument(key, arguments[key]) for key in keys]
         return [Piece(f"• {neutral(name)}", "call"), Piece("".join(f" {part}" for part in parts))]
     first, *more = neutral(command).strip().split("\n")
-    pieces = [Piece("$ ", "call"), Piece(first, "strong")]
-    pieces += [Piece(f"\n  {line}", "strong") for line in more]
+    pieces = [Piece("$ ", "call", None), Piece(first, "strong")]
+    pieces += [Piece(f"\n  {line}", "strong", None) for line in more]
     if arguments.get("cwd"):
         pieces.append(Piece(f"  (in {neutral(str(arguments['cwd']))})", "faint"))
     return pieces
@@ -52,7 +61,16 @@ def show_text(sheet: Sheet, text: str, folding: Folding, full: str) -> None:
 def show_lines(sheet: Sheet, lines: list[str]) -> None:
     """Show lines of output."""
     for line in lines:
-        sheet.line(Piece(f"  │ {line}", "faint"))
+        sheet.line(Piece(f"{_GUTTER}{line}", "faint", _GUTTER))
+
+
+def show_attempt(sheet: Sheet, name: str, arguments: Mapping[str, Any]) -> None:
+    """Show what a call would have changed, where no diff shows it."""
+    parts = [
+        _argument(key, arguments[key]) for key in SHOWN_BY_A_DIFF.get(name, ()) if key in arguments
+    ]
+    if parts:
+        sheet.line(Piece(f"  {' '.join(parts)}", "faint"))
 
 
 def show_folded(sheet: Sheet, parts: tuple[list[str], int, list[str]], full: str) -> None:
@@ -67,10 +85,10 @@ def show_diff(sheet: Sheet, diff: str, folding: Folding, full: str) -> None:
     """Show what a tool changed in a file."""
     head, hidden, tail = fold_text(diff.strip("\n"), folding)
     for line in head:
-        sheet.line(Piece("  "), Piece(line, _diff_style(line)))
+        sheet.line(Piece(f"  {line}", _diff_style(line), "    "))
     _left_out(sheet, hidden, full)
     for line in tail:
-        sheet.line(Piece("  "), Piece(line, _diff_style(line)))
+        sheet.line(Piece(f"  {line}", _diff_style(line), "    "))
 
 
 def show_end(sheet: Sheet, event: ToolReturned, kept_in: str) -> None:
@@ -82,8 +100,10 @@ def show_end(sheet: Sheet, event: ToolReturned, kept_in: str) -> None:
     words: list[str] = []
     if code is not None:
         words.append(_exit(code))
-    words.append(duration(event.duration_ms / 1000))
-    sheet.line(Piece(f"  {sign} ", style), Piece(" · ".join(words), "faint"))
+    if event.duration_ms or event.outcome in {"ok", "failed"}:  # else nobody measured it
+        words.append(duration(event.duration_ms / 1000))
+    mark = " · " if " " in sign else " "
+    sheet.line(Piece(f"  {sign}", style), *[Piece(mark + " · ".join(words), "faint")][: len(words)])
     if event.spilled is not None:
         whole = f"the whole output, {size(event.spilled.size)}, is in the data directory:"
         sheet.line(Piece(f"    {whole} {kept_in}/{event.spilled.digest}", "faint"))
@@ -92,13 +112,24 @@ def show_end(sheet: Sheet, event: ToolReturned, kept_in: str) -> None:
 
 
 def _argument(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        return f"{key}={_cut(neutral(str(value)))}"
-    text = neutral(value)
-    if "\n" in text.strip("\n"):
-        return f"{key}: {count(text.strip(chr(10)).count(chr(10)) + 1, 'line')}"
-    text = _cut(text.strip("\n"))
-    return text if key == "path" else f"{key}={text}"
+    text = neutral(_written(value)).strip("\n")
+    if isinstance(value, str):
+        if "\n" in text:
+            return f"{key}: {count(text.count(chr(10)) + 1, 'line')}"
+        if _NEEDS_QUOTES.search(text):
+            text = '"' + text.replace('"', '\\"') + '"'
+    return _cut(text) if key == "path" else f"{key}={_cut(text)}"
+
+
+def _written(value: Any) -> str:
+    """A value as one would type it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value:
+        items = [_written(item) for item in cast("list[Any]", value)]
+        if not any(_NEEDS_QUOTES.search(item) or "," in item for item in items):
+            return ",".join(items)
+    return pydantic_core.to_json(value, inf_nan_mode="strings").decode()
 
 
 def _cut(text: str) -> str:

@@ -71,14 +71,12 @@ def size(number: int) -> str:
 def tokens(usage: Usage) -> str:
     """What went into the model and what came out."""
     cached = f" ({amount(usage.cached_tokens)} cached)" if usage.cached_tokens else ""
-    return f"{amount(usage.input_tokens)} in{cached}, {amount(usage.output_tokens)} out"
+    return f"{amount(usage.input_tokens)} tokens in{cached}, {amount(usage.output_tokens)} out"
 
 
 def cost(microdollars: int, sources: Iterable[CostSource] = ()) -> str:
     """An amount of money, honest about calls whose cost nobody knows."""
     known = set(sources)
-    if known == {"free"}:
-        return "free"
     if "unknown" in known:
         return f"at least {show_dollars(microdollars)}" if microdollars else "cost unknown"
-    return show_dollars(microdollars)
+    return show_dollars(microdollars) if microdollars else "free"

@@ -55,10 +55,11 @@ def tell_start(sheet: Sheet, event: RunStarted) -> None:
     _aside(sheet, " · ".join(words), "faint")
 
 
-def tell_wait(sheet: Sheet, event: RunWaiting, at: datetime) -> str:
-    """Tell what the run waits for; returns it in a few words."""
+def tell_wait(sheet: Sheet, event: RunWaiting, at: datetime, told: str) -> str:
+    """Tell what the run waits for, unless that was `told` already; returns it in a few words."""
     span = duration(max(0.0, (event.until - at).total_seconds()))
-    _aside(sheet, f"… Waits {span}: {neutral(event.message)}", "warn")
+    why = "." if event.message == told else f": {neutral(event.message)}"
+    _aside(sheet, f"… Waits {span}{why}", "warn")
     return f"waiting ({neutral(event.reason)}, {span})"
 
 

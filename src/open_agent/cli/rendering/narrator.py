@@ -61,6 +61,7 @@ class Narrator:
         self._headed: CallId | None = None
         self._cost_sources: set[CostSource] = set()
         self._last_text = ""
+        self._last_failure = ""
         self._model = ""
         self._known_as: dict[str, str] = {}
         self.activity = "waiting for a worker"
@@ -115,6 +116,7 @@ class Narrator:
         else:
             reply.finish(self._sheet, reasoning="", text=event.partial_text)
             life.tell_failure(self._sheet, event)
+            self._last_failure = event.message
         self.activity = "deciding"
 
     def _ask(self, event: ModelAsked) -> None:
@@ -152,6 +154,8 @@ class Narrator:
 
     def _tell_answer(self, event: ToolReturned, call: OpenCall | None) -> None:
         sheet, folds = self._sheet, self._foldings
+        if event.diff is None and call is not None:
+            calls.show_attempt(sheet, call.name, call.arguments)
         if event.name == calls.COMMAND:
             text = "\n".join(command_lines(event.content))
         else:
@@ -172,7 +176,7 @@ class Narrator:
                 life.tell_start(self._sheet, event)
                 self.activity = "starting"
             case RunWaiting():
-                self.activity = life.tell_wait(self._sheet, event, at)
+                self.activity = life.tell_wait(self._sheet, event, at, self._last_failure)
             case RunFinished():
                 self._end(event)
             case MessageReceived():
@@ -188,9 +192,10 @@ class Narrator:
         self.ending = ending = read_ending(event)
         if ending is None:
             return
-        if ending.result.strip() and ending.result.strip() != self._last_text.strip():
+        result = ending.result.strip()
+        if result not in {"", self._last_text.strip(), self._last_failure.strip()}:
             self._sheet.gap()
-            self._sheet.line(Piece(neutral(ending.result.strip())))
+            self._sheet.line(Piece(neutral(result)))
         self._sheet.gap()
         self._sheet.line(*ending_line(ending, self._cost_sources))
         self._sheet.gap()

@@ -15,6 +15,10 @@ class Piece:
 
     text: str
     style: Style = "plain"
+    hang: str | None = ""
+    """What the next lines begin with when a line that this piece begins is too long for the
+    screen: nothing means under its own text; none means that it is not broken, for commands that
+    somebody may copy."""
 
 
 class Sheet:

@@ -41,7 +41,7 @@ def test_numbers_read_well() -> None:
     ]
     assert [count(n, "step") for n in (0, 1, 1200)] == ["0 steps", "1 step", "1,200 steps"]
     usage = Usage(input_tokens=12_345, cached_tokens=8000, output_tokens=10)
-    assert tokens(usage) == "12.3k in (8.0k cached), 10 out"
+    assert tokens(usage) == "12.3k tokens in (8.0k cached), 10 out"
 
 
 def test_a_cost_says_what_nobody_knows() -> None:
@@ -49,3 +49,4 @@ def test_a_cost_says_what_nobody_knows() -> None:
     assert cost(12_300, ["reported", "unknown"]) == "at least $0.0123"
     assert cost(0, ["unknown"]) == "cost unknown"
     assert cost(0, ["free"]) == "free"
+    assert cost(0, ["reported"]) == "free"

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from open_agent.cli.rendering import calls
 from open_agent.cli.rendering.narrator import FULL, Foldings, Narrator
 from open_agent.cli.rendering.output import Folding
 from open_agent.cli.rendering.pieces import Piece, plain
@@ -14,7 +15,7 @@ from open_agent.core.run import Outcome, Usage
 from open_agent.events.delta import Delta, DeltaKind
 from open_agent.events.model.base import BlobRef
 from open_agent.events.model.history import HistoryCompacted
-from open_agent.events.model.run import RunFinished, RunRecovered
+from open_agent.events.model.run import RunFinished, RunRecovered, RunWaiting
 from open_agent.events.model.tool import BackgroundProcess, ToolCalled, ToolReturned
 from open_agent.events.model.union import UnknownEvent
 from open_agent.events.record import Record
@@ -100,7 +101,7 @@ $ pytest -q  (in src)
   │ 1 failed
   ✗ exit 1 · 2.3 s
 
-• edit_file calc.py old_text=a - b new_text: 2 lines
+• edit_file calc.py
   --- calc.py
   +++ calc.py
   @@ -1 +1 @@
@@ -110,7 +111,7 @@ $ pytest -q  (in src)
 
 Done, it was a minus.
 
-✓ succeeded · 3 steps · $0.0123 · 12.3k in (8.0k cached), 950 out · 1 m 04 s
+✓ succeeded · 3 steps · $0.0123 · 12.3k tokens in (8.0k cached), 950 out · 1 m 04 s
 """)
 
 
@@ -279,11 +280,69 @@ def test_calls_that_were_never_made_are_told_with_their_refusal() -> None:
         ({"exit_code": None, "outcome": "denied"}, "  ✗ denied · 2.3 s"),
         ({"exit_code": None, "outcome": "unknown"}, "  ? outcome unknown · 2.3 s"),
         ({"exit_code": None, "outcome": "cancelled"}, "  ■ cancelled · 2.3 s"),
+        ({"exit_code": None, "outcome": "cancelled", "duration_ms": 0}, "  ■ cancelled"),
     ],
 )
 def test_a_call_says_how_it_ended(changes: dict[str, Any], line: str) -> None:
     history = command().add(answering("Exit code: 0", **changes))
     assert told(history).splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"url": "https://a.b/c?d"}, "• fly url=https://a.b/c?d"),
+        ({"lines": 3, "path": "a b.py", "deep": False}, '• fly "a b.py" lines=3 deep=false'),
+        ({"message": 'Say "hi" now'}, '• fly message="Say \\"hi\\" now"'),
+        ({"files": ["a.py", "b.py"], "none": None}, "• fly files=a.py,b.py none=null"),
+        ({"files": ["a, b"], "extra": {"a": 1}}, '• fly files=["a, b"] extra={"a":1}'),
+        ({"empty": "", "text": "one\ntwo\n"}, '• fly empty="" text: 2 lines'),
+    ],
+)
+def test_arguments_are_told_as_one_would_type_them(arguments: dict[str, Any], line: str) -> None:
+    assert plain(calls.heading("fly", arguments)) == line
+
+
+def test_an_edit_that_failed_says_what_it_would_have_changed() -> None:
+    history = begun().asked().answered("", [("edit_file", "{}")])
+    history.add(calling("edit_file", "write", path="a.py", old_text="a - b", new_text="a\nb"))
+    history.add(answering("No such text.", None, name="edit_file", outcome="failed"))
+    story = told(history)
+    assert story[story.index("•") :] == snapshot("""\
+• edit_file a.py
+  old_text="a - b" new_text: 2 lines
+  │ No such text.
+  ✗ 2.3 s
+""")
+
+
+def test_a_reason_that_was_told_is_not_told_again() -> None:
+    history = begun().asked().failed()
+    until = history.now + timedelta(seconds=8)
+    history.add(RunWaiting(reason="model.retry", message="It failed.", until=until, decided_on=1))
+    history.asked_again().failed()
+    history.add(
+        RunFinished(
+            outcome=Outcome.FAILED,
+            reason="provider.unauthorized",
+            result="It failed.",
+            steps=0,
+            usage=Usage(),
+            cost_microdollars=0,
+            duration_seconds=1,
+            decided_on=1,
+        )
+    )
+    story = told(history)
+    assert story[story.index("✗") :] == snapshot("""\
+✗ The model call failed: It failed.
+
+… Waits 8 s.
+
+✗ The model call failed: It failed.
+
+✗ failed (provider.unauthorized) · 0 steps · free · 1 s
+""")
 
 
 def test_what_a_command_leaves_behind_is_named() -> None:
@@ -347,7 +406,7 @@ Hm.
 
 Done.
 
-■ cancelled · 1 step · $0.0000 · 1 s
+■ cancelled · 1 step · free · 1 s
 """)
 
 
