@@ -140,6 +140,7 @@ async def check(db: Database, history: list[tuple[int, Any]]) -> None:
         assert run.finished_at is None or run.reserved == 0
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", ["memory"])
 @settings(
     max_examples=150,
@@ -153,6 +154,7 @@ async def test_rows_rebuilt_from_the_log_are_those_that_were_kept(
     await check(db, history)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 @settings(
     max_examples=15,
