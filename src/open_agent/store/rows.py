@@ -126,6 +126,11 @@ def mission_values(row: MissionRow) -> tuple[Any, ...]:
     )
 
 
+def ready_values(row: MissionRow) -> tuple[int | None, MissionId]:
+    """When a mission is ready to be worked on, and which it is."""
+    return _optional_micros(row.ready_at), row.id
+
+
 def mission_from(row: Row) -> MissionRow:
     """A mission from the projected columns of its row."""
     return MissionRow(

@@ -4,8 +4,9 @@ The statements are built once; each is one step of the raw driver.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Table, bindparam, select
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql import ClauseElement
 
 from open_agent.core.ids import MissionId, RunId, UserId
-from open_agent.events.projection import RunRow
+from open_agent.events.projection import MissionRow, RunRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening
 from open_agent.store.rows import (
     Row,
@@ -22,6 +23,7 @@ from open_agent.store.rows import (
     event_values,
     mission_from,
     mission_values,
+    ready_values,
     run_from,
     run_values,
 )
@@ -61,16 +63,22 @@ class WriteStatements:
         self.insert_mission = self._text(
             insert(missions).values(_parameters((*projected, *asked_with)))
         )
-        self.update_mission = self._text(
-            missions.update().where(missions.c.id == key).values(_parameters(projected[1:]))
-        )
-        self.upsert_run = self._upsert(runs, "run_id")
+        # An index is written whenever a statement names one of its columns, changed or not: those
+        # that never change are left out, and `ready_at`, which seldom does, has its own.
+        seldom = (missions.c.id, missions.c.owner_id, missions.c.created_at, missions.c.ready_at)
+        often = [column for column in projected if column not in seldom]
+        update = missions.update().where(missions.c.id == key)
+        self.update_mission = self._text(update.values(_parameters(often)))
+        self.pick_updated = itemgetter(*map(projected.index, often), 0)
+        self.reschedule = self._text(update.values(_parameters([missions.c.ready_at])))
+        self.upsert_run = self._upsert(runs, "run_id", fixed=("mission_id",))
         self.upsert_owner = self._upsert(owners, "owner_id")
 
-    def _upsert(self, table: Table, key: str) -> str:
+    def _upsert(self, table: Table, key: str, *, fixed: Sequence[str] = ()) -> str:
         statement = insert(table).values(_parameters(table.c))
-        others: dict[str, Any] = {c.name: statement.excluded[c.name] for c in table.c}
-        del others[key]
+        others: dict[str, Any] = {
+            c.name: statement.excluded[c.name] for c in table.c if c.name not in (key, *fixed)
+        }
         return self._text(statement.on_conflict_do_update(index_elements=[key], set_=others))
 
     def _text(self, statement: ClauseElement) -> str:
@@ -135,8 +143,9 @@ class Transaction:
         for mission_id, request in ledger.opened.items():
             row = mission_values(ledger.missions[mission_id].row)
             self.connection.execute(sql.insert_mission, (*row, request.key, request.digest))
-        changed = (mission_values(ledger.missions[id_].row) for id_ in self._changed())
-        many(sql.update_mission, ((*values[1:], values[0]) for values in changed))
+        changed = [ledger.missions[id_].row for id_ in self._changed()]
+        many(sql.update_mission, map(sql.pick_updated, map(mission_values, changed)))
+        many(sql.reschedule, map(ready_values, filter(self._is_rescheduled, changed)))
         many(sql.upsert_run, map(run_values, ledger.runs.values()))
         many(sql.upsert_owner, ledger.owners.items())
         self.written += ledger.new
@@ -193,3 +202,7 @@ class Transaction:
 
     def _changed(self) -> set[MissionId]:
         return self.ledger.changed - self.ledger.opened.keys()
+
+    def _is_rescheduled(self, row: MissionRow) -> bool:
+        before = self._cache.missions.get(row.id)
+        return before is None or before.row.ready_at != row.ready_at
