@@ -16,11 +16,13 @@ from open_agent.core.run import Outcome, RunState
 from open_agent.engine.base import Engine
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.events.model.run import RunFinished, RunWaiting
+from open_agent.events.model.tool import ToolReturned
 from open_agent.scripted.faults import Refusal
 from open_agent.scripted.script import Asked, Call, Script, Style, Turn, say
 from open_agent.store.base import Database
 from open_agent.store.leases import Leases
-from tests.interaction.agent.rig import Rig, rig_on
+from tests.interaction.agent.rig import Rig, hanging, rig_on
+from tests.running import started
 
 ANNA, BEN = UserId("anna"), UserId("ben")
 SLOWLY = Turn(text="word " * 400, style=Style(chunk_chars=10, delay=0.02))
@@ -242,3 +244,22 @@ async def test_two_engines_share_the_work_and_nothing_is_done_twice(
             assert (await ends(rig, mission_id, seconds=20)).outcome is Outcome.SUCCEEDED
             assert (await rig.look_at(mission_id)).types.count("run.started") == 1
     assert kind
+
+
+async def test_work_that_is_cut_ends_its_processes_and_is_settled_when_it_goes_on(
+    db: Database, tmp_path: Path
+):
+    async with engine_on(db, tmp_path, say(Turn(calls=(Call("hang"),)), then="Done.")) as (
+        rig,
+        engine,
+    ):
+        await engine.start()
+        mission_id = await rig.submit()
+        with anyio.fail_after(10), rig.feed.watch(mission_id) as watch:
+            while "tool.called" not in (await rig.look_at(mission_id)).types:
+                await watch.changed(0.2)
+        await started(hanging(rig.workspace))
+        engine.cut(mission_id)
+        assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
+        outcomes = [e.outcome for e in (await rig.look_at(mission_id)).events(ToolReturned)]
+    assert outcomes == ["unknown"]

@@ -131,7 +131,7 @@ def _to_failed(ctx: RunContext, asked: ModelAsked, error: ModelError) -> ModelFa
         cost, source = _cost(ctx, asked, error.cost_microdollars, error.usage)
     purpose: Purpose = asked.purpose
     wait = error.retry_after
-    if wait is None:
+    if wait is None or wait <= 0:
         wait = RETRY_SECONDS[min(run.failures, len(RETRY_SECONDS) - 1)]
     return ModelFailed(
         step=asked.step,

@@ -248,15 +248,16 @@ def _ask(view: View, rules: Rules) -> Move:
         return Stop(Outcome.FAILED, "price.unknown", UNKNOWN_PRICE.format(model=model))
     affordable = _affordable_tokens(model, view.request_bytes, left, rules)
     if affordable < min(wanted, rules.min_output_tokens):
-        return Stop(
-            Outcome.EXHAUSTED,
-            "budget",
-            "What is left of the run's budget does not cover another model call. "
-            "Ask to continue with a larger budget_cents.",
-        )
+        return Stop(Outcome.EXHAUSTED, "budget", _out_of_budget(run, model))
     max_tokens = min(wanted, affordable)
     reserve = rules.prices.worst_case(model, view.request_bytes, max_tokens)
     return AskModel(model, step, attempt, max_tokens, reserve or 0)
+
+
+def _out_of_budget(run: ActiveRun, model: str) -> str:
+    text = f"What is left of the run's budget does not cover another call of {model}. "
+    text += "Ask to continue with a larger budget_cents."
+    return text if run.failure is None else f"{text} Before that: {run.failure.message}"
 
 
 def _affordable_tokens(model: str, request_bytes: int, left: int, rules: Rules) -> int:

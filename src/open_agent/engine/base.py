@@ -19,6 +19,13 @@ class Engine(Protocol):
         """Something happened to a mission that may be work; never blocks."""
         ...
 
+    def cut(self, mission_id: MissionId) -> None:
+        """End the work in hand on a mission though the log cannot be told; never blocks.
+
+        What ran is ended. The mission is taken up again when the log can be written.
+        """
+        ...
+
     async def drain(self, seconds: float) -> None:
         """Begin no move, let those in hand finish for so long, then end them."""
         ...

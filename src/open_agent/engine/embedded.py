@@ -90,6 +90,12 @@ class EmbeddedEngine:
         del mission_id
         self._changed.set()
 
+    def cut(self, mission_id: MissionId) -> None:
+        """End the work in hand on a mission though the log cannot be told; never blocks."""
+        task = self._tasks.get(mission_id)
+        if task is not None:
+            task.cancel()
+
     def committed(self, owner: UserId, records: Sequence[EncodedRecord]) -> None:
         """Hear of records just committed; a `CommitListener`."""
         del owner

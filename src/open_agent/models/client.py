@@ -25,6 +25,16 @@ _MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_SECONDS = 0.25
 """For the last bytes after the end mark, so that the connection can be used again."""
 
+_BROKE_OFF = frozenset(
+    {
+        "provider.silent",
+        "provider.no_first_token",
+        "provider.too_slow",
+        "provider.broken_stream",
+    }
+)
+"""Failures that nobody reported: what was done until then may be charged for."""
+
 _NOT_SENT = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -182,6 +192,9 @@ class _Call:
         error.usage = self.builder.usage
         if self.builder.cost_microdollars is not None:
             error.cost_microdollars = self.builder.cost_microdollars
+        elif self._first_at is None and error.code not in _BROKE_OFF:
+            # The provider said so before a single token: there is nothing to charge for.
+            error.cost_microdollars = 0
         error.duration_ms = self._elapsed()
         return error
 

@@ -77,6 +77,12 @@ def read_token(data_dir: Path) -> str | None:
         token = path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Invalid(
+            "token.invalid",
+            f"{path} cannot be read ({error.strerror}). Move it away and start the server again to"
+            " get a new one.",
+        ) from error
     if len(token) < SHORTEST_TOKEN or not _TOKEN.fullmatch(token):
         raise Invalid(
             "token.invalid",

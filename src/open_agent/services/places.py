@@ -19,7 +19,7 @@ class Places:
     Attributes:
         working_dir: Workspaces that we make lie below it, in `workspaces/`.
         host_id: Names the `DATA_DIR` that workspaces lie beside.
-        data_dir: Never a workspace, nor inside one that we make.
+        data_dir: Where the server keeps its own; nobody works in it.
         why_unusable: Says why a model cannot be called here, or nothing when it can.
     """
 
@@ -52,7 +52,14 @@ class Places:
         """
         if named is None or not named.strip():
             return self.working_dir / "workspaces" / f"task-{mission_id}"
-        return await anyio.to_thread.run_sync(_named_directory, named.strip())
+        path = await anyio.to_thread.run_sync(_named_directory, named.strip())
+        if path.is_relative_to(self.data_dir.resolve()):
+            raise Invalid(
+                "working_dir.is_data_dir",
+                "working_dir may not be the server's own data directory. Name another folder.",
+                {"working_dir": named},
+            )
+        return path
 
 
 def _named_directory(named: str) -> Path:

@@ -5,6 +5,7 @@ another keeper, and one socket to each keeper. There is no task in the backgroun
 calls when a keeper says something.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -75,6 +76,7 @@ class SupervisedProcesses:
     def __init__(self, lock_path: Path) -> None:
         self._lock_path = lock_path
         self._supervisor: _Supervisor | None = None
+        self._starting: asyncio.Future[_Supervisor] | None = None
         self._sending = anyio.Lock()
         self._processes: set[SupervisedProcess] = set()
 
@@ -146,6 +148,9 @@ class SupervisedProcesses:
 
     async def close(self) -> None:
         """End everything that was started here, and the supervisor."""
+        if self._starting is not None:
+            with anyio.CancelScope(shield=True):
+                await self._start_supervisor()
         supervisor, self._supervisor = self._supervisor, None
         for process in list(self._processes):
             process.abandon()
@@ -165,8 +170,8 @@ class SupervisedProcesses:
         async with self._sending:
             for _ in range(2):
                 if self._supervisor is None:
-                    # 25 ms, of which the event loop sees nothing.
-                    self._supervisor = await to_thread.run_sync(_Supervisor, self._lock_path)
+                    await self._start_supervisor()
+                assert self._supervisor is not None
                 if not self._supervisor.has_ended():
                     with contextlib.suppress(ConnectionError):
                         await self._supervisor.send(fds)
@@ -174,6 +179,21 @@ class SupervisedProcesses:
                 await self._supervisor.close()
                 self._supervisor = None
             raise ProcessLost("The supervisor of commands does not start.")
+
+    async def _start_supervisor(self) -> None:
+        """Start one; a caller who is cancelled leaves it to the next."""
+        if self._starting is None:
+            # 25 ms, of which the event loop sees nothing.
+            start = to_thread.run_sync(_Supervisor, self._lock_path)
+            self._starting = asyncio.ensure_future(start)
+        starting = self._starting
+        try:
+            await asyncio.shield(starting)
+        finally:
+            if starting.done():
+                self._starting = None
+                if starting.exception() is None:
+                    self._supervisor = starting.result()
 
 
 class _Supervisor:

@@ -1,5 +1,6 @@
 """A worker on a real database with a scripted model: everything but HTTP and the scheduler."""
 
+import zlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -67,10 +68,16 @@ async def note(ctx: ToolContext, text: str) -> str:
     return "noted"
 
 
+def hanging(workspace: Path) -> str:
+    """The command of `hang`, by which only those of one workspace are found."""
+    return f"sleep 86399.{zlib.crc32(str(workspace).encode())}"
+
+
 @tool(effect=Effect.EXECUTE, timeout=60)
 async def hang(ctx: ToolContext) -> str:
     """Never return."""
-    process = await ctx.workspace.start(["sleep", "86399.5"], owner=ctx.owner)
+    command = hanging(ctx.workspace.root).split()
+    process = await ctx.workspace.start(command, owner=ctx.owner)
     try:
         await process.wait()
     finally:

@@ -18,7 +18,7 @@ from open_agent.models.deadlines import Deadlines
 from open_agent.models.encoding import Conversation
 from open_agent.scripted.faults import Cut, Fault, KeepAlives, Refusal, WebPage
 from open_agent.scripted.script import Asked, Call, Style, Tokens, Turn, say
-from tests.interaction.agent.rig import Ended, Rig, Window, rig
+from tests.interaction.agent.rig import Ended, Rig, Window, hanging, rig
 from tests.running import gone, started
 
 SHORT = Deadlines(
@@ -320,9 +320,9 @@ async def test_a_cancel_ends_a_running_command_and_answers_every_call(
             async with anyio.create_task_group() as group:
                 group.start_soon(r.work, mission_id)
                 await when(r, mission_id, "tool.called")
-                await started("sleep 86399.5")
+                await started(hanging(r.workspace))
                 await r.cancel(mission_id)
-        await gone("sleep 86399.5", seconds=2)
+        await gone(hanging(r.workspace), seconds=2)
         ended = await r.look_at(mission_id)
     assert ended.end.outcome is Outcome.CANCELLED
     assert [e.outcome for e in ended.events(ToolReturned)] == ["cancelled"] * (1 + len(after))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -66,6 +67,7 @@ def test_alembic_is_not_imported_when_there_is_nothing_to_migrate(tmp_path: Path
     assert done.stdout == b"[]\n"
 
 
+@pytest.mark.timeout(60)
 def test_a_migration_that_was_killed_begins_again(tmp_path: Path) -> None:
     # Every statement of the migration is in one transaction: wherever it is cut, nothing is left.
     program = (

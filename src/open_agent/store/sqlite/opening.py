@@ -22,6 +22,7 @@ def prepare(path: Path) -> None:
         Conflict: It is newer than this program, or not ours.
         Unavailable: It is damaged (`storage.corrupt`) or cannot be used (`storage.failed`).
     """
+    _refuse_unfit_files(path)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = connect_writer(path)
@@ -37,6 +38,25 @@ def prepare(path: Path) -> None:
         ) from error
     except sqlite3.DatabaseError as error:
         raise _corrupt(path, str(error)) from error
+
+
+def _refuse_unfit_files(path: Path) -> None:
+    """Refuse what SQLite would take for a new database, though there was one."""
+    if path.exists() and not path.is_file():
+        raise Unavailable(
+            "storage.failed",
+            f"{path} should be the database, and is no file. Move it away, or set DATA_DIR to"
+            " another directory.",
+        )
+    log = path.with_name(f"{path.name}-wal")
+    is_empty = not path.exists() or path.stat().st_size == 0
+    if is_empty and log.is_file() and log.stat().st_size > 0:
+        raise Unavailable(
+            "storage.corrupt",
+            f"The database {path} is missing or empty, but its write-ahead log {log.name} is not:"
+            " starting would throw away what it holds. Put the database back from a backup, or"
+            " move both files away to begin anew.",
+        )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
