@@ -52,17 +52,10 @@ class Places:
         """
         if named is None or not named.strip():
             return self.working_dir / "workspaces" / f"task-{mission_id}"
-        path = await anyio.to_thread.run_sync(_named_directory, named.strip())
-        if path.is_relative_to(self.data_dir.resolve()):
-            raise Invalid(
-                "working_dir.is_data_dir",
-                "working_dir may not be the server's own data directory. Name another folder.",
-                {"working_dir": named},
-            )
-        return path
+        return await anyio.to_thread.run_sync(_named_directory, named.strip(), self.data_dir)
 
 
-def _named_directory(named: str) -> Path:
+def _named_directory(named: str, data_dir: Path) -> Path:
     path = Path(named)
     try:
         path = path.expanduser()
@@ -77,10 +70,17 @@ def _named_directory(named: str) -> Path:
         )
     try:
         path.mkdir(parents=True, exist_ok=True)
-        return path.resolve(strict=True)
+        path = path.resolve(strict=True)
     except OSError as error:
         raise Invalid(
             "working_dir.unusable",
             f"working_dir {named!r} cannot be used: {error.strerror or error}.",
             {"working_dir": named},
         ) from error
+    if path.is_relative_to(data_dir.resolve()):
+        raise Invalid(
+            "working_dir.is_data_dir",
+            "working_dir may not be the server's own data directory. Name another folder.",
+            {"working_dir": named},
+        )
+    return path

@@ -63,7 +63,8 @@ async def note(ctx: ToolContext, text: str) -> str:
         text: The line.
     """
     path = ctx.workspace.resolve("notes.txt")
-    before = await ctx.workspace.read_with(path, lambda f: f.read()) if path.exists() else b""
+    is_there = await anyio.Path(path).exists()
+    before = await ctx.workspace.read_with(path, lambda f: f.read()) if is_there else b""
     await ctx.workspace.write(path, before + text.encode() + b"\n")
     return "noted"
 
