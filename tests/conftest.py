@@ -14,7 +14,7 @@ import pytest
 LOOPBACK = ("127.", "0.0.0.0", "::1", "localhost")
 INTERNET = {socket.AF_INET, socket.AF_INET6}
 TIMEOUTS = {"unit": 5, "interaction": 5, "conformance": 20, "crash": 240}
-"""Seconds for one test, by folder; `@pytest.mark.timeout` on the test itself wins."""
+"""Seconds for one test that has the machine to itself, by folder; `@pytest.mark.timeout` wins."""
 
 
 class NetworkGuard:
@@ -74,14 +74,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     root = config.rootpath / "tests"
+    patience = slowdown()
     for item in items:
         if not item.path.is_relative_to(root):
             continue
         kind = item.path.relative_to(root).parts[0]
         if kind in TIMEOUTS and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(TIMEOUTS[kind]))
+            item.add_marker(pytest.mark.timeout(TIMEOUTS[kind] * patience))
         if kind == "crash":
             item.add_marker(pytest.mark.slow)
+
+
+def slowdown() -> float:
+    """How many times longer than alone things may take, since others use the processors too."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(1, workers, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

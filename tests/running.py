@@ -24,7 +24,7 @@ def running(mark: str) -> list[str]:
 
 async def started(mark: str, count: int = 1) -> None:
     """Return when so many processes with `mark` run."""
-    with anyio.fail_after(4):
+    with anyio.fail_after(20):
         while len(running(mark)) < count:
             await anyio.sleep(0.005)
 

@@ -22,7 +22,11 @@ STAGES = {
 }
 """Everything but the tests; silent unless something is wrong."""
 
-TESTS = ["pytest", "-q", "--durations=10", "--durations-min=1"]
+WORKERS = max(2, min(4, os.cpu_count() or 1))
+TESTS = [
+    *("pytest", "-q", "-n", str(WORKERS), "--dist=worksteal", "--inline-snapshot=disable"),
+    *("--durations=10", "--durations-min=1"),
+]
 FAST = [*TESTS, "-m", "not slow and not live"]
 
 
