@@ -6,6 +6,7 @@ current folder: a cloned repository must not be able to redirect the API key.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,6 +264,12 @@ class Settings(BaseSettings):
         return self.default_model == DEMO_MODEL
 
     @property
+    def lacks_a_model(self) -> bool:
+        """Whether an endpoint was named, but none of its models: then the script answers."""
+        given = self._origins
+        return self.is_demo and "openrouter_base_url" in given and "default_model" not in given
+
+    @property
     def limits(self) -> Limits:
         """What a run may use when its task says nothing else."""
         return Limits(
@@ -306,7 +313,7 @@ def _read_file(given: _Given, env_file: Path | None, known: set[str]) -> list[st
         elif name in known:
             value = binding.value
             if name in {"working_dir", "data_dir"} and value and not value.startswith("~"):
-                value = str(path.absolute().parent / value)
+                value = str((path.absolute().parent / value).resolve())
             _offer(given, name, value, f"{path}:{line}")
     return problems
 
@@ -327,8 +334,9 @@ def _masked(value: Any) -> str:
     match value:
         case SecretStr():
             secret = value.get_secret_value()
-            if (password := urlsplit(secret).password) is not None:
-                return secret.replace(f":{password}@", ":****@", 1)
+            if secret.startswith(("postgresql://", "postgres://")):
+                hidden = re.sub(r"(//[^/@]*?:)[^/]*(?=@)", r"\1****", secret, count=1)
+                return re.sub(r"(password=)[^&]*", r"\1****", hidden)
             return f"****{secret[-4:]}" if len(secret) >= 16 else "****"
         case tuple():
             return ",".join(cast("tuple[str, ...]", value))

@@ -95,7 +95,16 @@ def test_folders_in_a_file_are_relative_to_that_file(tmp_path: Path) -> None:
     named.write_text("DATA_DIR=data\nWORKING_DIR=../work\n")
     settings = Settings.load(env_file=named)
     assert settings.data_dir == tmp_path / "here" / "data"
-    assert settings.working_dir.resolve() == tmp_path / "work"
+    assert settings.working_dir == tmp_path / "work"
+
+
+def test_an_endpoint_without_one_of_its_models_is_noticed() -> None:
+    base = {"openrouter_base_url": "http://127.0.0.1:11434/v1"}
+    assert Settings.load(base).lacks_a_model
+    assert not Settings.load({**base, "default_model": "qwen3-coder"}).lacks_a_model
+    assert not Settings.load({**base, "default_model": "demo"}).lacks_a_model
+    assert not Settings.load({**base, "openrouter_api_key": "sk-or-v1"}).lacks_a_model
+    assert not Settings.load().lacks_a_model
 
 
 def test_of_two_lines_with_one_name_the_last_counts_and_dollars_are_only_dollars(
@@ -204,6 +213,19 @@ def test_secrets_are_shown_nowhere() -> None:
     assert rows["OPENROUTER_API_KEY"] == "****cdef"
     assert rows["TAVILY_API_KEY"] == "****"
     assert rows["DATABASE_URL"] == "postgresql://me:****@db/agent"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me@/agent?host=/run/pg", "postgresql://me@/agent?host=/run/pg"),
+        ("postgres://me:p@ss@db:5432/agent", "postgres://me:****@db:5432/agent"),
+        ("postgresql://db/agent?password=x&user=me", "postgresql://db/agent?password=****&user=me"),
+    ],
+)
+def test_of_a_database_all_but_the_password_is_shown(url: str, shown: str) -> None:
+    rows = {row.name: row.value for row in Settings.load({"database_url": url}).explain()}
+    assert rows["DATABASE_URL"] == shown
 
 
 def test_prices_are_json_in_dollars_per_million_tokens() -> None:
