@@ -22,7 +22,7 @@ from open_agent.server.streams import KEEP_ALIVE_SECONDS, Streams
 DESCRIPTION = (
     "Hand over a task, watch an agent do it. Every call but `/api/health` and `/api/ready` needs "
     "`Authorization: Bearer <token>`, with the token from the file `token` of the server's data "
-    "directory. A failure is `{error: {code, message, details}}` with a stable code."
+    "directory; with `DEV_MODE`, programs on the server's own machine need none. A failure is `{error: {code, message, details}}` with a stable code."
 )
 
 

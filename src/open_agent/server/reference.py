@@ -13,7 +13,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { fon
 code { font: 0.9em ui-monospace, monospace; }
 details { border: 1px solid var(--line); border-radius: 6px; margin: 0.5rem 0; }
 summary { padding: 0.5rem 0.75rem; cursor: pointer; }
-details > div { padding: 0 0.75rem 0.75rem; border-top: 1px solid var(--line); }
+details > div { scroll-margin-top: 4rem; padding: 0 0.75rem 0.75rem; border-top: 1px solid var(--line); }
 .method { font-weight: 700; color: var(--mark); display: inline-block; min-width: 3.5rem; }
 .about { opacity: 0.75; margin-left: 0.5rem; }
 table { border-collapse: collapse; width: 100%; }
@@ -95,8 +95,8 @@ def _schema(name: str, schema: Json) -> str:
     ]
     kind = f"<p>{_type(schema)}</p>" if "enum" in schema else ""
     return (
-        f"<details id={escape(name, quote=True)}><summary><code>{escape(name)}</code></summary>"
-        f"<div><p>{_text(schema.get('description'))}</p>{kind}<table>{''.join(rows)}</table>"
+        f"<details><summary><code>{escape(name)}</code></summary>"
+        f"<div id={escape(name, quote=True)}><p>{_text(schema.get('description'))}</p>{kind}<table>{''.join(rows)}</table>"
         "</div></details>"
     )
 

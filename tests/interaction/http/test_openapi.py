@@ -85,6 +85,8 @@ async def test_the_page_loads_nothing_from_elsewhere_and_has_no_script(
     assert reply.headers["content-type"].startswith("text/html")
     assert (page.loaded, page.inline) == (["/docs/style.css"], [])
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    # A browser that is given the bare address finds it.
+    assert (await unchanging.get("/")).headers["location"] == "/docs"
     style = await unchanging.get("/docs/style.css")
     assert style.headers["content-type"].startswith("text/css")
     assert not re.search(r"url\(|@import", style.text)

@@ -5,11 +5,17 @@ content security policy as everything else and loads nothing from another host.
 """
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from open_agent.server.reference import STYLE, write_page
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def get_root() -> Response:
+    """Where a browser arrives, until there is a dashboard."""
+    return RedirectResponse("/docs")
 
 
 @router.get("/openapi.json")
