@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -63,6 +64,8 @@ AT_ONCE = 256
 PREDECESSOR_SECONDS = 15.0
 DRAIN_SECONDS = 15.0
 OPENROUTER = "https://openrouter.ai/api/v1"
+LIBRARIES = ("fastapi", "httpx2", "pydantic", "sqlalchemy", "uvicorn")
+"""What the server stands on, for those who look at it from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,14 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, *, own_ports: Collection[int] = ()
+    settings: Settings, *, own_ports: Collection[int] = (), is_working: bool = True
 ) -> AsyncGenerator[Application]:
     """Everything, working, for as long as the context lasts.
 
     Args:
         settings: What is in force.
         own_ports: Where it will be listening; web tools never go there.
+        is_working: Otherwise it shows what there is, and takes nothing up.
 
     Raises:
         Conflict: Another server has `DATA_DIR`, or the database is not one of ours.
@@ -131,7 +135,8 @@ async def open_application(
             clock=clock,
         )
         application = Application(create_app(services), engine, feed, readiness, token)
-        await engine.start()
+        if is_working:
+            await engine.start()
         readiness.phase = Phase.READY
         # 0.2 s to read the price list, which the first call would wait for.
         warming = asyncio.create_task(
@@ -235,6 +240,8 @@ def _system(
         engine="embedded",
         endpoint=settings.openrouter_base_url,
         default_model=settings.default_model,
+        data_dir=str(settings.data_dir),
+        libraries={name: version(name) for name in LIBRARIES},
     )
     return System(installation, readiness, engine, database.missions)
 
@@ -269,13 +276,17 @@ class Servers:
         return 0
 
     @asynccontextmanager
-    async def in_process(self, settings: Settings) -> AsyncGenerator[LocalServer]:
+    async def in_process(
+        self, settings: Settings, *, is_working: bool = True
+    ) -> AsyncGenerator[LocalServer]:
         """A server on a free port of this machine for as long as the context lasts."""
         configure_logs("error")
         listener = bind("127.0.0.1", 0)
         name = listener.getsockname()
         url = _url(name)
-        async with open_application(settings, own_ports={name[1]}) as application:
+        async with open_application(
+            settings, own_ports={name[1]}, is_working=is_working
+        ) as application:
             stop, listening = asyncio.Event(), asyncio.Event()
             serving = asyncio.create_task(
                 serve(

@@ -92,7 +92,7 @@ async def check_database(settings: Settings, clock: Clock) -> Finding:
         async with await open_database(settings.data_dir, clock, url=url):
             pass
     except OpenAgentError as error:
-        return Finding("database", "FAIL", error.code, error.message)
+        return Finding("database", "FAIL", f"it cannot be opened ({error.code})", error.message)
     if settings.database_url is not None:
         return Finding("database", "OK", "PostgreSQL answers")
     return Finding("database", "OK", f"{path}, {size(path.stat().st_size)}, sound")

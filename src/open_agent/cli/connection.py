@@ -222,7 +222,13 @@ def _error(response: httpx2.Response, url: str) -> OpenAgentError:
     fields = cast("dict[str, Any]", detail)
     code = str(fields.get("code", "server.error"))
     kind = Conflict if code in _CONFLICTS else _ERRORS.get(response.status_code, Unavailable)
-    return kind(code, str(fields.get("message", code)), fields.get("details"))
+    message = str(fields.get("message", code))
+    if kind is Unauthenticated:
+        message = (
+            f"{url} wants another token than this command has. Name the server's data directory "
+            "with --data-dir, or a file that holds its token with --token-file."
+        )
+    return kind(code, message, fields.get("details"))
 
 
 def _decode(response: httpx2.Response, url: str) -> dict[str, Any]:

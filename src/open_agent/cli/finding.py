@@ -5,6 +5,7 @@ A server that is started from the command line writes its address and process id
 What a killed one left behind is recognised by its process being gone.
 """
 
+import ipaddress
 import json
 import os
 from collections.abc import Generator
@@ -143,11 +144,18 @@ class Finder:
         host = self._settings.host
         host = f"[{host}]" if ":" in host else host
         url = self._url or self._last_url or f"http://{host}:{self._settings.port}"
-        return Address(url, self._token())
+        return Address(url, self._token(url))
 
-    def _token(self) -> str | None:
+    @property
+    def is_exposed(self) -> bool:
+        """What is said to the server can be read on its way there."""
+        url = self._url
+        return url is not None and urlsplit(url).scheme == "http" and not _is_here(url)
+
+    def _token(self, url: str) -> str | None:
         if self._token_file is None:
-            return read_token(self._settings.data_dir)
+            # The token of this machine's server is no other machine's business.
+            return read_token(self._settings.data_dir) if _is_here(url) else None
         try:
             token = self._token_file.read_text(encoding="utf-8", errors="replace").strip()
         except OSError as error:
@@ -157,6 +165,15 @@ class Finder:
         if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()):
             raise Invalid("token.invalid", f"{self._token_file} holds no usable token.")
         return token
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address is one of this machine's own."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _checked_url(url: str) -> str:

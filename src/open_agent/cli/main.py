@@ -24,7 +24,7 @@ from open_agent.cli.options import (
     Url,
 )
 from open_agent.cli.ports import Builder
-from open_agent.cli.rendering.neutral import neutral
+from open_agent.core.clock import SystemClock
 from open_agent.core.errors import OpenAgentError
 
 EPILOG = (
@@ -53,7 +53,10 @@ def run(builder: Builder) -> NoReturn:
     except OpenAgentError as error:
         if invocation.is_debugging:
             traceback.print_exc()
-        typer.secho(f"Error: {neutral(error.message)}", fg="red", err=True)
+        # 20 ms: rich.
+        from open_agent.cli.terminal import Terminal
+
+        Terminal(SystemClock()).note(f"Error: {error.message}", "bad")
         sys.exit(exit_of_error(error))
     sys.exit(Exit.SUCCEEDED)
 
@@ -70,7 +73,7 @@ def build(invocation: Invocation) -> typer.Typer:
     _add_root(app, invocation)
     _add_serving(app, invocation)
     _add_run(app, invocation)
-    _add_reading(app)
+    _add_reading(app, invocation)
     _add_following(app)
     _add_looking_after(app)
     return app
@@ -164,7 +167,7 @@ def _add_run(app: typer.Typer, invocation: Invocation) -> None:
         raise typer.Exit(run_task(invocation.builder, place, order))
 
 
-def _add_reading(app: typer.Typer) -> None:
+def _add_reading(app: typer.Typer, invocation: Invocation) -> None:
     @app.command()
     def tasks(
         limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
@@ -178,7 +181,8 @@ def _add_reading(app: typer.Typer) -> None:
         # 400 ms: settings, rich, httpx2, the events.
         from open_agent.cli.commands.tasks import list_tasks
 
-        list_tasks(Place(data_dir, env_file, url, token_file), limit=limit, is_json=json)
+        place = Place(data_dir, env_file, url, token_file)
+        list_tasks(invocation.builder, place, limit=limit, is_json=json)
 
     @app.command()
     def show(
@@ -198,7 +202,8 @@ def _add_reading(app: typer.Typer) -> None:
         # 400 ms: settings, rich, httpx2, the events.
         from open_agent.cli.commands.show import show_task
 
-        show_task(Place(data_dir, env_file, url, token_file), task_id, is_full=full, is_json=json)
+        place = Place(data_dir, env_file, url, token_file)
+        show_task(invocation.builder, place, task_id, is_full=full, is_json=json)
 
 
 def _add_following(app: typer.Typer) -> None:

@@ -17,6 +17,16 @@ KEY_FIX = "Put OPENROUTER_API_KEY=… into {env}; keys are at https://openrouter
 async def check_model(settings: Settings) -> list[Finding]:
     """The model that tasks get which name none. Asks for the list of models, which is free."""
     env = settings.data_dir / ".env"
+    if settings.lacks_a_model:
+        return [
+            Finding(
+                "model",
+                "FAIL",
+                "OPENROUTER_BASE_URL is set and DEFAULT_MODEL is not, so the demo answers",
+                f"Put DEFAULT_MODEL=… into {env}, with a model that "
+                f"{settings.openrouter_base_url} has.",
+            )
+        ]
     if settings.is_demo:
         return [
             Finding(
@@ -52,7 +62,7 @@ def _unreachable(base_url: str, error: Exception) -> Finding:
     return Finding(
         "endpoint",
         "FAIL",
-        f"{base_url} does not answer ({type(error).__name__})",
+        f"{base_url} does not answer ({neutral(str(error)) or type(error).__name__})",
         "Look at the network, the proxy settings, and OPENROUTER_BASE_URL.",
     )
 

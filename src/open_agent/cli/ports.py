@@ -42,10 +42,16 @@ class ServerBuilder(Protocol):
         """
         ...
 
-    def in_process(self, settings: Settings) -> AbstractAsyncContextManager[LocalServer]:
+    def in_process(
+        self, settings: Settings, *, is_working: bool = True
+    ) -> AbstractAsyncContextManager[LocalServer]:
         """A server on a free port of this machine for as long as the context lasts.
 
         It handles no signals. Leaving the context ends it in good order, within seconds.
+
+        Args:
+            settings: What is in force.
+            is_working: Otherwise it shows what there is, and takes nothing up.
 
         Raises:
             OpenAgentError: It cannot start.

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import anyio.to_thread
+
+from open_agent.cli.checks import DATABASE_FILE
 from open_agent.cli.connection import Connection, connect, unreachable
-from open_agent.cli.finding import Finder
+from open_agent.cli.finding import Address, Finder
 from open_agent.cli.options import Place
+from open_agent.cli.ports import Builder
 from open_agent.cli.terminal import Terminal
 from open_agent.cli.watching import progress
 from open_agent.core.clock import Clock, SystemClock
-from open_agent.core.errors import Invalid, NotFound
+from open_agent.core.errors import Invalid, NotFound, Unavailable
 from open_agent.core.ids import MissionId, is_uuid
 from open_agent.settings import Settings
 
@@ -43,6 +47,49 @@ class Session:
                 raise unreachable(connection.url)
             yield connection
 
+    @asynccontextmanager
+    async def reading(self, builder: Builder) -> AsyncGenerator[Connection]:
+        """A client of the running server; where none runs, of one that only reads what there is.
+
+        Raises:
+            Unavailable: None answers, and there is nothing to read.
+        """
+        async with connect(self.finder.address) as connection:
+            has_record = self._has_record()
+            if await self.is_running(connection, is_needed=not has_record):
+                yield connection
+                return
+            if self.finder.is_named or not has_record:
+                raise unreachable(connection.url)
+        activity = "opening the record"
+        async with progress(self.terminal, self.clock, lambda: activity):
+            servers = await anyio.to_thread.run_sync(builder)
+            async with servers.in_process(self.settings, is_working=False) as server:
+                activity = ""
+                address = Address(server.url, server.token)
+                async with connect(lambda: address) as connection:
+                    yield connection
+
+    async def is_running(self, connection: Connection, *, is_needed: bool = False) -> bool:
+        """Whether a server answers; somebody else at the usual address is none.
+
+        Raises:
+            Unavailable: Somebody else answers where a server should, or where one `is_needed`.
+        """
+        async with progress(self.terminal, self.clock, lambda: "looking for the server"):
+            try:
+                return await connection.is_answering()
+            except Unavailable:
+                if is_needed or self.finder.is_named or self.finder.announcement() is not None:
+                    raise
+                return False
+
+    def _has_record(self) -> bool:
+        return (
+            self.settings.database_url is not None
+            or (self.settings.data_dir / DATABASE_FILE).exists()
+        )
+
 
 def open_session(place: Place) -> Session:
     """Read the settings and find out where a server would be.
@@ -53,7 +100,14 @@ def open_session(place: Place) -> Session:
     settings = Settings.load(place.overrides, env_file=place.env_file)
     finder = Finder(settings, url=place.url, token_file=place.token_file)
     clock = SystemClock()
-    return Session(settings, finder, Terminal(clock), clock)
+    terminal = Terminal(clock)
+    if finder.is_exposed:
+        terminal.note(
+            f"{place.url} is not encrypted: who is on the way there reads the token and all that is "
+            "said. Use https, or an SSH tunnel.",
+            "warn",
+        )
+    return Session(settings, finder, terminal, clock)
 
 
 async def pages(

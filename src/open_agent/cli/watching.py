@@ -148,6 +148,7 @@ async def _ask(terminal: Terminal, presses: asyncio.Queue[int]) -> Choice:
             return "leave" if pressed.result() == signal.SIGTERM else "stop"
         if typed.done():
             return "leave" if typed.result() in {"", "d", "detach"} else "watch"
+        terminal.note("Nobody answered, so it goes on.")
         return "watch"
     finally:
         pressed.cancel()

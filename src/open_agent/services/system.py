@@ -41,6 +41,7 @@ class Installation:
         database: Which database, without how to reach it: `sqlite` or `postgresql`.
         engine: Which engine: `embedded` or `distributed`.
         endpoint: The model endpoint's address, without credentials.
+        data_dir: Where it keeps what it keeps.
         libraries: Versions of what the server stands on.
     """
 
@@ -51,6 +52,7 @@ class Installation:
     engine: str
     endpoint: str
     default_model: str
+    data_dir: str
     libraries: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

@@ -51,6 +51,12 @@ def test_the_token_is_shown_to_nobody_else(alone: Cli) -> None:
     assert set(shown) == {""}
 
 
+@requirement("cli:token:kept")
+def test_a_server_that_can_be_overheard_is_warned_of(alone: Cli) -> None:
+    said = alone.call("tasks", "--url", "http://192.0.2.1.invalid:1", code=5).stderr
+    assert "is not encrypted" in said
+
+
 @requirement("cli:run:in-process")
 def test_a_run_does_not_mind_who_else_has_the_usual_port(alone: Cli) -> None:
     with somebody_else() as (port, _):

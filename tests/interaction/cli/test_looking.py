@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -38,6 +39,27 @@ def test_long_output_is_folded_and_shown_whole_on_request(served: Cli) -> None:
     assert f"`open-agent show {task_id} --full` shows all" in folded
     assert "│ 50\n" not in folded
     assert "│ 50\n" in served.call("show", task_id, "--full").stdout
+
+
+@requirement("cli:tasks:listed")
+def test_the_record_can_be_read_where_no_server_runs(alone: Cli) -> None:
+    assert "No server answers" in alone.call("tasks", code=5).stderr
+    assert not alone.data_dir.exists()
+    ran = alone.call("run", "work echo alone")
+    assert "work echo alone" in alone.call("tasks").stdout
+    assert alone.call("show", alone.task_ids()[0][:8]).stdout == ran.stdout
+
+
+@requirement("cli:tasks:listed")
+def test_reading_the_record_takes_nothing_up(alone: Cli) -> None:
+    with alone.started("run", "work sleep 60") as running:
+        running.until("$ sleep 60")
+        running.process.kill()
+        running.ended()
+    before = alone.call("show", alone.task_ids()[0], "--json").stdout
+    shown = alone.call("show", alone.task_ids()[0])
+    assert "It has not ended" in shown.stderr
+    assert alone.call("show", alone.task_ids()[0], "--json").stdout == before
 
 
 @requirement("cli:tasks:listed")
@@ -102,6 +124,14 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(alone: Cli) -> None:
     }
     assert {name for name, level in found.items() if level == "warn"} == {"secrets", "budget"}
     assert ended.stdout.count("→") == 6
+
+
+@requirement("cli:doctor:mends")
+def test_doctor_says_when_the_server_works_on_another_folder(alone: Cli) -> None:
+    with Cli(alone.home / "other", alone.model_url, {"DEV_MODE": "true"}).server() as server:
+        port = re.findall(r"http://127.0.0.1:(\d+)", server.output)[0]
+        found = Cli(alone.home, alone.model_url, {"PORT": port}).call("doctor").stdout
+    assert f"open-agent doctor --data-dir {alone.home}/other/data" in found
 
 
 @requirement("cli:doctor:mends")

@@ -44,6 +44,7 @@ INSTALLATION = Installation(
     engine="embedded",
     endpoint="https://models.example/v1",
     default_model="test/default",
+    data_dir="/srv/data",
     libraries={"fastapi": "0.0.0"},
 )
 

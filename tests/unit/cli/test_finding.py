@@ -71,6 +71,27 @@ def test_the_token_is_read_from_the_data_dir_or_from_the_file_named(tmp_path: Pa
     assert (named.address().url, named.address().token) == ("http://far:1", "o" * 43)
 
 
+@pytest.mark.parametrize(
+    ("url", "is_here", "is_exposed"),
+    [
+        ("http://127.0.0.1:3000", True, False),
+        ("http://localhost:3000", True, False),
+        ("http://[::1]:3000", True, False),
+        ("http://far:3000", False, True),
+        ("HTTP://10.0.0.7", False, True),
+        ("https://far", False, False),
+        ("http://127.0.0.1.far", False, True),
+    ],
+)
+def test_the_token_of_this_machine_is_shown_to_no_other(
+    tmp_path: Path, url: str, is_here: bool, is_exposed: bool
+) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    finder = Finder(settings(tmp_path), url=url)
+    assert finder.address().token == (TOKEN if is_here else None)
+    assert finder.is_exposed is is_exposed
+
+
 @pytest.mark.parametrize("text", [None, "short", "ü" * 43])
 def test_a_file_without_a_usable_token_is_refused(tmp_path: Path, text: str | None) -> None:
     if text is not None:

@@ -1,5 +1,6 @@
 """`open-agent doctor`: everything that a run needs, looked at."""
 
+import shlex
 from dataclasses import asdict
 from typing import Any
 
@@ -44,13 +45,14 @@ def examine(place: Place, *, is_json: bool) -> Exit:
 def shown(found: Finding) -> list[Piece]:
     """A finding in a line, and another one for what to do about it."""
     lines = neutral(found.text).split("\n")
+    margin = " " * 17
     pieces = [
-        Piece(f"{found.level:<5} ", _STYLES[found.level]),
+        Piece(f"{found.level:<5} ", _STYLES[found.level], margin),
         Piece(f"{found.name:<10} ", "strong"),
-        Piece(f"\n{' ' * 17}".join(lines) + "\n"),
+        Piece(f"\n{margin}".join(lines) + "\n"),
     ]
     if found.mend:
-        pieces.append(Piece(f"{' ' * 17}→ {neutral(found.mend)}\n", "warn"))
+        pieces.append(Piece(f"{margin}→ {neutral(found.mend)}\n", "warn", f"{margin}  "))
     return pieces
 
 
@@ -85,7 +87,12 @@ async def _ask_server(session: Session) -> tuple[bool, list[Finding]]:
         url = connection.url
         try:
             if await connection.is_answering():
-                return True, read_status(url, (await connection.get("/api/status")).value)
+                status = (await connection.get("/api/status")).value
+                findings = read_status(url, status)
+                if not is_expected:
+                    # One that works on this DATA_DIR would have written down where it is.
+                    findings.append(_elsewhere(session, str(status["data_dir"])))
+                return True, findings
         except OpenAgentError as error:
             if error.code != "server.foreign" or is_expected:
                 return True, [Finding("server", "FAIL", error.code, error.message)]
@@ -101,6 +108,16 @@ async def _ask_server(session: Session) -> tuple[bool, list[Finding]]:
             "It may be starting or stopping; if it stays so, end it and start it again.",
         )
     ]
+
+
+def _elsewhere(session: Session, data_dir: str) -> Finding:
+    return Finding(
+        "server",
+        "warn",
+        f"it works on {data_dir}; what is said here of folders, key and model is about "
+        f"{session.settings.data_dir}",
+        f"`open-agent doctor --data-dir {shlex.quote(data_dir)}` looks at that server.",
+    )
 
 
 def read_status(url: str, status: dict[str, Any]) -> list[Finding]:

@@ -4,6 +4,7 @@ import anyio
 
 from open_agent.cli.exits import Exit, exit_of_outcome
 from open_agent.cli.options import Place
+from open_agent.cli.rendering.narrator import SHORT_ID
 from open_agent.cli.session import Session, find_task, open_session
 from open_agent.cli.streams import Follower
 from open_agent.cli.views import JsonView, NarratedView
@@ -20,6 +21,11 @@ async def _follow(session: Session, text: str, is_json: bool) -> Exit:
         task_id = await find_task(connection, text)
         terminal = session.terminal
         view = JsonView(terminal) if is_json else NarratedView(terminal, task_id)
+        if not is_json:
+            terminal.note(f"Task {task_id}")
         follower = Follower(connection, task_id, session.clock)
         ending = await watch(follower, view, terminal, session.clock, CtrlC())
-    return Exit.INTERRUPTED if ending is None else exit_of_outcome(ending.outcome)
+    if ending is None:
+        terminal.note(f"The run goes on. `open-agent stop {task_id[:SHORT_ID]}` stops it.")
+        return Exit.INTERRUPTED
+    return exit_of_outcome(ending.outcome)

@@ -18,7 +18,7 @@ from open_agent.cli.session import Session, open_session
 from open_agent.cli.streams import Follower
 from open_agent.cli.views import JsonView, NarratedView, QuietView, View
 from open_agent.cli.watching import CtrlC, progress, watch
-from open_agent.core.errors import Conflict, Invalid, Unavailable
+from open_agent.core.errors import Conflict, Invalid
 from open_agent.core.ids import MissionId, new_uuid
 
 
@@ -105,14 +105,7 @@ async def _is_usable(session: Session, connection: Connection) -> bool:
             "Wait for it, or start `open-agent serve` once it has ended, to run several at once.",
             {"pid": announced.pid},
         )
-    async with progress(session.terminal, session.clock, lambda: "looking for the server"):
-        try:
-            return await connection.is_answering()
-        except Unavailable:
-            # Somebody else has the usual port; a server of our own takes another.
-            if announced is not None or session.finder.is_named:
-                raise
-            return False
+    return await session.is_running(connection)
 
 
 async def _carry_out(

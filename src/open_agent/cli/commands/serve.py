@@ -1,5 +1,10 @@
 """`open-agent serve`: the server, until somebody ends it."""
 
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
 from open_agent.cli.finding import announcing
 from open_agent.cli.options import Place
 from open_agent.cli.ports import Builder
@@ -7,6 +12,8 @@ from open_agent.cli.rendering.welcome import welcome
 from open_agent.cli.terminal import Terminal
 from open_agent.core.clock import SystemClock
 from open_agent.settings import Settings
+
+NAME = "open-agent"
 
 
 def serve(builder: Builder, place: Place, *, host: str | None, port: int | None) -> int:
@@ -24,7 +31,7 @@ def serve(builder: Builder, place: Place, *, host: str | None, port: int | None)
 
         def on_ready(url: str) -> None:
             announcer.write(url)
-            terminal.show(welcome(settings, url))
+            terminal.show(welcome(settings, url, _program(settings)))
 
         def on_stopping() -> None:
             terminal.note(
@@ -34,3 +41,12 @@ def serve(builder: Builder, place: Place, *, host: str | None, port: int | None)
             )
 
         return builder().serve(settings, on_ready=on_ready, on_stopping=on_stopping)
+
+
+def _program(settings: Settings) -> str:
+    """This command as another terminal can call it."""
+    ours = Path(sys.argv[0]).absolute()
+    found = shutil.which(ours.name, path=settings.child_environment.get("PATH"))
+    if ours.name != NAME or (found is not None and Path(found).resolve() == ours.resolve()):
+        return NAME
+    return shlex.quote(str(ours))

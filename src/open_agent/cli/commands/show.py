@@ -8,6 +8,7 @@ import pydantic_core
 
 from open_agent.cli.connection import Connection
 from open_agent.cli.options import Place
+from open_agent.cli.ports import Builder
 from open_agent.cli.rendering.narrator import FOLDED, FULL, SHORT_ID
 from open_agent.cli.session import Session, find_task, open_session
 from open_agent.cli.streams import RecordSeen
@@ -18,13 +19,15 @@ from open_agent.events.record import Record
 PAGE = 500
 
 
-def show_task(place: Place, text: str, *, is_full: bool, is_json: bool) -> None:
+def show_task(builder: Builder, place: Place, text: str, *, is_full: bool, is_json: bool) -> None:
     """Print everything that happened in a task."""
-    anyio.run(_show, open_session(place), text, is_full, is_json)
+    anyio.run(_show, builder, open_session(place), text, is_full, is_json)
 
 
-async def _show(session: Session, text: str, is_full: bool, is_json: bool) -> None:
-    async with session.connected() as connection:
+async def _show(
+    builder: Builder, session: Session, text: str, is_full: bool, is_json: bool
+) -> None:
+    async with session.reading(builder) as connection:
         task_id = await find_task(connection, text)
         terminal = session.terminal
         if is_json:

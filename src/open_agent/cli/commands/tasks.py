@@ -8,6 +8,7 @@ import pydantic_core
 
 from open_agent.cli.connection import Connection
 from open_agent.cli.options import Place
+from open_agent.cli.ports import Builder
 from open_agent.cli.rendering.facts import age
 from open_agent.cli.rendering.narrator import SHORT_ID
 from open_agent.cli.rendering.neutral import neutral, neutral_json
@@ -35,13 +36,13 @@ _STATUS_STYLES: dict[str, Style] = {
 }
 
 
-def list_tasks(place: Place, *, limit: int, is_json: bool) -> None:
+def list_tasks(builder: Builder, place: Place, *, limit: int, is_json: bool) -> None:
     """Print the newest tasks."""
-    anyio.run(_list, open_session(place), limit, is_json)
+    anyio.run(_list, builder, open_session(place), limit, is_json)
 
 
-async def _list(session: Session, limit: int, is_json: bool) -> None:
-    async with session.connected() as connection:
+async def _list(builder: Builder, session: Session, limit: int, is_json: bool) -> None:
+    async with session.reading(builder) as connection:
         tasks = await _newest(connection, limit)
     if is_json:
         text = pydantic_core.to_json(tasks, indent=2).decode()

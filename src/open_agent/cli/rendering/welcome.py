@@ -8,27 +8,30 @@ from open_agent.core.money import show_dollars
 from open_agent.settings import DEMO_MODEL, Settings
 
 EXAMPLE = "Show me what you can do"
+MARGIN = " " * 10
+USUAL_URL = "http://127.0.0.1:3000"
+"""Where the command line looks by itself, whatever its data directory."""
 
 
-def welcome(settings: Settings, url: str) -> list[Piece]:
-    """The start-up text."""
+def welcome(settings: Settings, url: str, program: str = "open-agent") -> list[Piece]:
+    """The start-up text; `program` is how a shell calls this command."""
     pieces = [
         Piece("Open Agent", "strong"),
         Piece(f" {__version__} listens on "),
         Piece(url, "call"),
         Piece("\n\n"),
     ]
-    for name, lines in (
+    for name, text in (
         ("Model", _model(settings)),
-        ("Budget", [_budget(settings)]),
-        ("Work", [f"{settings.working_dir / 'workspaces'}, for tasks that name no folder"]),
-        ("Data", [_data(settings)]),
-        ("Access", [_access(settings)]),
+        ("Budget", _budget(settings)),
+        ("Work", f"{settings.working_dir / 'workspaces'}, for tasks that name no folder"),
+        ("Data", _data(settings)),
+        ("Access", _access(settings)),
     ):
-        pieces.append(Piece(f"  {name:<8}", "strong"))
-        pieces.append(Piece(f"\n{' ' * 10}".join(lines) + "\n"))
+        pieces.append(Piece(f"  {name:<8}", "strong", MARGIN))
+        pieces.append(Piece(f"{text}\n"))
     pieces.append(Piece("\n  Try, in another terminal:\n", "strong"))
-    pieces += [Piece(f"    {line}\n") for line in _examples(settings, url)]
+    pieces += [Piece(f"    {line}\n", "plain", None) for line in _examples(settings, url, program)]
     pieces.append(
         Piece(
             "\n  Ctrl-C stops the server in good order; unfinished work goes on at the next "
@@ -39,15 +42,21 @@ def welcome(settings: Settings, url: str) -> list[Piece]:
     return pieces
 
 
-def _model(settings: Settings) -> list[str]:
+def _model(settings: Settings) -> str:
     name = settings.default_model
-    if name == DEMO_MODEL:
-        return [
-            "demo: no model, but a script that shows real work with real tools, whatever the task.",
-            f"For real tasks, put OPENROUTER_API_KEY=… into {settings.data_dir / '.env'} and start",
-            "again; keys are at https://openrouter.ai/keys.",
-        ]
-    return [f"{name} at {settings.openrouter_base_url}"]
+    if name != DEMO_MODEL:
+        return f"{name} at {settings.openrouter_base_url}"
+    env = settings.data_dir / ".env"
+    script = "demo: no model, but a script that shows real work with real tools, whatever the task."
+    if settings.lacks_a_model:
+        return (
+            f"{script}\n{MARGIN}OPENROUTER_BASE_URL is set and DEFAULT_MODEL is not: put "
+            f"DEFAULT_MODEL=… into {env}, with a model that it has, and start again."
+        )
+    return (
+        f"{script}\n{MARGIN}For real tasks, put OPENROUTER_API_KEY=… into {env} and start again; "
+        "keys are at https://openrouter.ai/keys."
+    )
 
 
 def _budget(settings: Settings) -> str:
@@ -69,12 +78,13 @@ def _access(settings: Settings) -> str:
     return f"with the token in {settings.data_dir / 'token'}"
 
 
-def _examples(settings: Settings, url: str) -> list[str]:
+def _examples(settings: Settings, url: str, program: str) -> list[str]:
     is_usual = any(row.name == "DATA_DIR" and row.origin == "default" for row in settings.explain())
-    folder = "" if is_usual else f" --data-dir {shlex.quote(str(settings.data_dir))}"
+    is_found = is_usual or (settings.dev_mode and url == USUAL_URL)
+    folder = "" if is_found else f" --data-dir {shlex.quote(str(settings.data_dir))}"
     curl = f"curl {url}/api/task"
     if not settings.dev_mode:
         token = shlex.quote(str(settings.data_dir / "token"))
         curl += f' -H "Authorization: Bearer $(cat {token})"'
     curl += f" -H 'Content-Type: application/json' -d '{{\"task\": \"{EXAMPLE}\"}}'"
-    return [f'open-agent run{folder} "{EXAMPLE}"', curl]
+    return [f'{program} run{folder} "{EXAMPLE}"', curl]

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from rich.cells import cell_len, chop_cells
 
-from open_agent.cli.rendering.pieces import Piece
+from open_agent.cli.rendering.pieces import Piece, Style
 
 TAB = 8
 
@@ -132,5 +132,9 @@ class Wrapper:
 
 def _joined(pieces: Iterable[Piece]) -> list[Piece]:
     """The same text in as few pieces as its styles allow."""
-    groups = groupby(pieces, key=lambda piece: piece.style)
-    return [Piece("".join(piece.text for piece in group), style) for style, group in groups]
+
+    def style(piece: Piece) -> Style:
+        return piece.style
+
+    groups = groupby(pieces, key=style)
+    return [Piece("".join(piece.text for piece in group), found) for found, group in groups]

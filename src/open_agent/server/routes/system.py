@@ -69,6 +69,7 @@ class ServerStatus(Wire):
     """The server, in detail."""
 
     phase: Phase = Field(description="`starting`, `ready` or `draining`.")
+    data_dir: str = Field(description="Where it keeps the database, long outputs and secrets.")
     database: DatabaseStatus = Field(description="The database.")
     engine: EngineStatus = Field(description="The engine.")
     model: ModelStatus = Field(description="The model endpoint.")
@@ -107,6 +108,7 @@ async def get_status(actor: CurrentActor, services: AllServices) -> ServerStatus
     status = await system.status(actor)
     return ServerStatus(
         phase=system.readiness.phase,
+        data_dir=installation.data_dir,
         database=DatabaseStatus(
             kind=installation.database,
             ok=status.database_problem is None,

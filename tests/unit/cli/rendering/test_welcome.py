@@ -21,8 +21,7 @@ def test_without_a_key_it_says_what_the_demo_is_and_how_to_set_a_key() -> None:
 Open Agent <version> listens on http://127.0.0.1:3000
 
   Model   demo: no model, but a script that shows real work with real tools, whatever the task.
-          For real tasks, put OPENROUTER_API_KEY=… into /srv/data dir/.env and start
-          again; keys are at https://openrouter.ai/keys.
+          For real tasks, put OPENROUTER_API_KEY=… into /srv/data dir/.env and start again; keys are at https://openrouter.ai/keys.
   Budget  $10.00 for a run that names none (DEFAULT_BUDGET_CENTS)
   Work    /srv/work/workspaces, for tasks that name no folder
   Data    /srv/data dir
@@ -58,7 +57,18 @@ Open Agent <version> listens on http://127.0.0.1:3000
 """)
 
 
-def test_a_usual_data_dir_needs_no_option(tmp_path: Path) -> None:
+def test_the_command_is_written_as_another_terminal_finds_it(tmp_path: Path) -> None:
     assert "--data-dir '/srv/data dir'" not in text()
     settings = Settings.load({"data_dir": tmp_path})
     assert f"open-agent run --data-dir {tmp_path}" in plain(welcome(settings, URL))
+    # In DEV_MODE, whoever looks at the usual address needs to know nothing more.
+    known = Settings.load({"data_dir": tmp_path, "dev_mode": True})
+    assert '    /oa/bin/open-agent run "Show' in plain(welcome(known, URL, "/oa/bin/open-agent"))
+    moved = plain(welcome(known, "http://127.0.0.1:3001"))
+    assert f"open-agent run --data-dir {tmp_path}" in moved
+
+
+def test_an_endpoint_without_a_model_is_said_to_lack_one(tmp_path: Path) -> None:
+    base = "http://127.0.0.1:11434/v1"
+    settings = Settings.load({"data_dir": tmp_path, "openrouter_base_url": base})
+    assert f"put DEFAULT_MODEL=… into {tmp_path}/.env" in plain(welcome(settings, URL))
