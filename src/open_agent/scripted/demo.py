@@ -119,7 +119,9 @@ def _steps(folder: str) -> tuple[Step, ...]:
 
 
 def _set_up(folder: str, module: str, run_test: Call) -> tuple[Step, ...]:
-    begin = f"mkdir -p {folder} && git init {folder} && python3 --version && git --version"
+    # With a branch named, git gives no advice on the names of branches.
+    init = f"git -c init.defaultBranch=main init -q {folder}"
+    begin = f"mkdir -p {folder} && {init} && python3 --version && git --version"
     return (
         Step(
             f"I will show what Open Agent does with a small project in `{folder}`. First the"

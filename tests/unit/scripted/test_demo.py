@@ -11,7 +11,7 @@ from open_agent.scripted.demo import COMMIT_MESSAGE, demo
 from open_agent.scripted.script import Asked, Call, Json
 
 GOOD = {
-    "git init": "Initialized\nPython 3.11.2\ngit version 2.39",
+    "init -q": "Python 3.11.2\ngit version 2.39",
     "unittest": "Ran 2 tests\nOK",
     "git log": f"abc123 {COMMIT_MESSAGE}",
 }
