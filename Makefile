@@ -28,7 +28,7 @@ docs: ## Write docs/reference/ anew from the code
 	@.venv/bin/python -m docs.generate
 
 wheel: ## Build the package into dist/
-	@uv=$$(tools/setup uv) && "$$uv" build --quiet --wheel --out-dir dist && ls dist/*.whl
+	@tools/setup wheel
 
 clean: ## Remove what the commands above made, but for .run/, which holds your work
 	rm -rf .venv .tools dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -62,7 +62,7 @@ WHEELS = {
 def main() -> None:
     """Set up for `run` (what the product needs) or `dev` (what its tests need as well).
 
-    `uv` only sees to it that there is one, and prints where.
+    `uv` only sees to it that there is one, and prints where. `wheel` builds the package.
     """
     kind = sys.argv[1] if len(sys.argv) > 1 else "dev"
     TOOLS.mkdir(exist_ok=True)
@@ -70,6 +70,8 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if kind == "uv":
             print(find_uv())
+        elif kind == "wheel":
+            build(find_uv())
         elif not is_set_up(kind):
             sync(find_uv(), kind)
 
@@ -118,6 +120,15 @@ def sync(uv: str, kind: str) -> None:
     if done.returncode != 0:
         give_up(f"uv could not install the dependencies (exit code {done.returncode}); see above.")
     STAMP.write_text(json.dumps({"digest": digest(), "kind": kind}), encoding="utf-8")
+
+
+def build(uv: str) -> None:
+    """Make `dist/` hold the package, and say what it is called."""
+    command = [uv, "build", "--quiet", "--wheel", "--out-dir", "dist", "--no-create-gitignore"]
+    if subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode != 0:
+        give_up("uv could not build the package; see above.")
+    for wheel in sorted((ROOT / "dist").glob("*.whl")):
+        print(f"dist/{wheel.name}")
 
 
 def environment() -> dict[str, str]:
