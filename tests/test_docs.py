@@ -35,6 +35,9 @@ NOT_RUN = {
 }
 """Blocks that are not run, by their first line, and why."""
 
+OF_MAKE_RUN = {"README.md", "getting-started.md"}
+"""Pages whose server keeps its data where that of `make run` does."""
+
 EXPECTED_ERRORS = {"task.not_running"}
 """What the API says of a task that is stopped after its end, as a page says it does."""
 
@@ -94,7 +97,7 @@ def test_every_shell_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     with (
         ScriptedServer(ScriptedModel(look_around, models=("scripted/model",))) as model,
         ServerProcess(
-            tmp_path / ".open-agent",
+            tmp_path / (".run/data" if page.name in OF_MAKE_RUN else ".open-agent"),
             tmp_path / "open-agent",
             model.base_url,
             {"DEV_MODE": is_open, "PORT": "0"},
