@@ -47,7 +47,7 @@ from open_agent.workspaces.supervised import SupervisedProcesses
 MOMENT = "sent at "
 """What stands before the moment of sending, in nanoseconds of the machine's monotonic clock."""
 TEXT = "A line of output that is about as long as lines of output are.\n"
-INSTALLATION = Installation("0", True, 50, "sqlite", "none", "", "bench")
+INSTALLATION = Installation("0", True, 50, "sqlite", "none", "", "bench", "")
 
 
 class Nobody:
@@ -58,6 +58,9 @@ class Nobody:
     async def start(self) -> None: ...
 
     def wake(self, mission_id: MissionId) -> None: ...
+
+    def cut(self, mission_id: MissionId) -> None:
+        """Nothing is in hand."""
 
     async def drain(self, seconds: float) -> None: ...
 
