@@ -103,9 +103,9 @@ class UnansweredCall(Worker):
     """After a crash, forgets the call that was open."""
 
     async def recover(self) -> None:
-        for call_id in self.facts.open_calls:
-            self.facts.asked_calls.remove(call_id)
-        self.facts.open_calls.clear()
+        forgotten = self.facts.open_calls  # from before earlier crashes, too
+        self.facts.asked_calls = [c for c in self.facts.asked_calls if c not in forgotten]
+        self.facts.open_calls = []
         if self.facts.is_asking:
             await self.append(failed(self.facts.step + 1))
 
