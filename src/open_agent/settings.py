@@ -299,7 +299,8 @@ def _read_file(given: _Given, env_file: Path | None, known: set[str]) -> list[st
         with path.open(encoding="utf-8") as file:
             bindings = list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as error:
-        return [f"{path} cannot be read ({error}). Name another with --env-file, or mend it."]
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        return [f"{path} cannot be read ({why}). Name another with --env-file, or mend it."]
     problems: list[str] = []
     for binding in reversed(bindings):  # of two lines with one name, the last one counts
         text = binding.original.string

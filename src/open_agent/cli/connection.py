@@ -31,6 +31,8 @@ ANSWER_SECONDS = 30.0
 HEALTH_SECONDS = 3.0
 REPEAT_AFTER = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses before a request is sent again whose answer was lost."""
+REPEAT_SECONDS = 15.0
+"""Not so when it has taken that long already: the server is not restarting, something is wrong."""
 KEEP_ALIVE_LOST_SECONDS = 45.0
 """Silence after which a stream is given up; the server says something every 15 s."""
 LARGEST_EVENT = 8 * 1024 * 1024
@@ -136,7 +138,7 @@ class Connection:
         headers = headers or {}
         is_repeatable = method == "GET" or "Idempotency-Key" in headers
         pauses = list(REPEAT_AFTER if is_repeatable else ())
-        has_reached = False
+        has_reached, until = False, anyio.current_time() + REPEAT_SECONDS
         while True:
             address = self._locate()
             try:
@@ -155,7 +157,7 @@ class Connection:
                 if not pauses:
                     raise _lost(address.url, error) from error
             else:
-                if response.status_code != 503 or not pauses:
+                if response.status_code != 503 or not pauses or anyio.current_time() > until:
                     return _reply(response, address.url)
                 has_reached = True
             await anyio.sleep(pauses.pop(0))

@@ -123,7 +123,7 @@ async def pages(
         params = dict(parse_qsl(urlsplit(reply.next).query))
 
 
-async def find_task(connection: Connection, text: str) -> MissionId:
+async def find_task(session: Session, connection: Connection, text: str) -> MissionId:
     """The task whose id is, or begins with, `text`.
 
     Raises:
@@ -135,8 +135,9 @@ async def find_task(connection: Connection, text: str) -> MissionId:
         return MissionId(text)
     found: list[str] = []
     if len(text) >= SHORTEST_PREFIX:
-        async for page in pages(connection):
-            found += [task["id"] for task in page if task["id"].startswith(text)]
+        async with progress(session.terminal, session.clock, lambda: "looking for the task"):
+            async for page in pages(connection):
+                found += [task["id"] for task in page if task["id"].startswith(text)]
     if len(found) > 1:
         raise Invalid(
             "id.ambiguous",

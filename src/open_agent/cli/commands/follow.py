@@ -18,7 +18,7 @@ def follow_task(place: Place, text: str, *, is_json: bool) -> Exit:
 
 async def _follow(session: Session, text: str, is_json: bool) -> Exit:
     async with session.connected() as connection:
-        task_id = await find_task(connection, text)
+        task_id = await find_task(session, connection, text)
         terminal = session.terminal
         view = JsonView(terminal) if is_json else NarratedView(terminal, task_id)
         if not is_json:

@@ -28,7 +28,7 @@ async def _show(
     builder: Builder, session: Session, text: str, is_full: bool, is_json: bool
 ) -> None:
     async with session.reading(builder) as connection:
-        task_id = await find_task(connection, text)
+        task_id = await find_task(session, connection, text)
         terminal = session.terminal
         if is_json:
             view = JsonView(terminal)

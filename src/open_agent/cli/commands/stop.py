@@ -19,7 +19,7 @@ def stop_task(place: Place, text: str, *, is_json: bool) -> None:
 
 async def _stop(session: Session, text: str, is_json: bool) -> None:
     async with session.connected() as connection:
-        task_id = await find_task(connection, text)
+        task_id = await find_task(session, connection, text)
         async with progress(session.terminal, session.clock, lambda: "stopping the run"):
             reply = await connection.post(f"/api/task/{task_id}/stop")
     if is_json:

@@ -15,6 +15,7 @@ from open_agent.cli.rendering.neutral import neutral, neutral_json
 from open_agent.cli.rendering.pieces import Piece, Style
 from open_agent.cli.rendering.table import Column, lay_out
 from open_agent.cli.session import PAGE, Session, open_session, pages
+from open_agent.cli.watching import progress
 from open_agent.core.money import show_dollars
 
 COLUMNS = (
@@ -42,7 +43,10 @@ def list_tasks(builder: Builder, place: Place, *, limit: int, is_json: bool) -> 
 
 
 async def _list(builder: Builder, session: Session, limit: int, is_json: bool) -> None:
-    async with session.reading(builder) as connection:
+    async with (
+        session.reading(builder) as connection,
+        progress(session.terminal, session.clock, lambda: "reading the list"),
+    ):
         tasks = await _newest(connection, limit)
     if is_json:
         text = pydantic_core.to_json(tasks, indent=2).decode()
