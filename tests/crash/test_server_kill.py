@@ -80,7 +80,7 @@ def submit_surely(server: ServerProcess, task: str) -> tuple[str, int]:
             assert tries < 500
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_sixty_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
     effects = tmp_path / "effects"
     effects.touch()
