@@ -125,7 +125,7 @@ def read_status(url: str, status: dict[str, Any]) -> list[Finding]:
     engine, database = status["engine"], status["database"]
     text = (
         f"{status['versions']['server']} at {url} is {status['phase']}; "
-        f"{engine['running']} at work, {engine['queued']} queued"
+        f"model {status['model']['default_model']}; {engine['running']} at work, {engine['queued']} queued"
     )
     level: checks.Level = "OK" if status["phase"] == "ready" else "warn"
     findings = [Finding("server", level, text)]

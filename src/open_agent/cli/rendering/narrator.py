@@ -64,7 +64,7 @@ class Narrator:
         self._last_failure = ""
         self._model = ""
         self._known_as: dict[str, str] = {}
-        self.activity = "waiting for a worker"
+        self.activity = "waiting for its turn"
         """What goes on at present, in a few words."""
         self.ending: Ending | None = None
         """How the newest run ended; none while one is at work."""

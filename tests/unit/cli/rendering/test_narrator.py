@@ -482,8 +482,8 @@ def test_what_goes_on_is_said_in_a_few_words() -> None:
         said.append(narrator.activity)
     assert said == snapshot(
         [
-            "waiting for a worker",
-            "waiting for a worker",
+            "waiting for its turn",
+            "waiting for its turn",
             "starting",
             "test/model is asked (step 1)",
             "deciding",
