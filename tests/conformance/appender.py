@@ -1,7 +1,7 @@
 """A process that appends to a shared PostgreSQL, and prints what it was told is durable.
 
-`python -m tests.conformance.appender URL DATA_DIR OWNER COUNT MISSION…`: appends in turn to the
-missions given, from several tasks at once, with external messages between.
+`python -m tests.conformance.appender URL DATA_DIR OWNER COUNT MISSION…`: says its slot, waits for a
+line, then appends to the missions given, from several tasks at once, with external messages between.
 """
 
 import json
@@ -38,6 +38,7 @@ async def main(*arguments: str) -> None:
     async with await open_database(Path(data_dir), SystemClock(), url=url) as db:
         sys.stdout.write(json.dumps(db.slot) + "\n")
         sys.stdout.flush()
+        await anyio.to_thread.run_sync(sys.stdin.readline)
         async with anyio.create_task_group() as group:
             for mission_id in missions:
                 group.start_soon(append, db, UserId(owner), MissionId(mission_id), int(count))

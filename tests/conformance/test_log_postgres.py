@@ -30,6 +30,10 @@ from tests.conformance.making import ANNA, BEN, claim, message, note, open_one, 
 
 UNMOVED = 10**9
 SHORT_LEASE = 0.3
+WAITS_FOR_A_LOCK = (
+    "SELECT 1 FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -53,12 +57,33 @@ def start_appender(
     command = [sys.executable, "-m", "tests.conformance.appender"]
     arguments = [url, str(data_dir), owner, str(count), *missions]
     root = Path(__file__).parents[2]
-    return subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, cwd=root)
+    return subprocess.Popen(
+        [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root
+    )
+
+
+def slot_of(process: "subprocess.Popen[bytes]") -> int:
+    """Wait until an appender is ready."""
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
+
+
+def let_go(process: "subprocess.Popen[bytes]") -> None:
+    """Let an appender begin."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def rest_of(process: "subprocess.Popen[bytes]") -> bytes:
+    """What an appender says until it ends, with what was read ahead of it."""
+    assert process.stdout is not None
+    with process:
+        return process.stdout.read()
 
 
 def told(output: bytes) -> list[Any]:
-    """The acknowledgements of an appender, after its slot; the last line may be cut."""
-    return [json.loads(line) for line in output.splitlines(keepends=True)[1:] if line[-1:] == b"\n"]
+    """The acknowledgements of an appender; the last line may be cut."""
+    return [json.loads(line) for line in output.splitlines(keepends=True) if line[-1:] == b"\n"]
 
 
 @pytest.mark.timeout(60)
@@ -72,10 +97,13 @@ async def test_processes_share_a_database_and_every_number_is_given_once(
         start_appender(postgres_url, tmp_path / "shared", owner, 30, missions[owner])
         for owner in (ANNA, BEN, ANNA)
     ]
-    outputs = [(await anyio.to_thread.run_sync(process.communicate))[0] for process in processes]
+    slots = [await anyio.to_thread.run_sync(slot_of, process) for process in processes]
+    for process in processes:
+        let_go(process)
+    outputs = [await anyio.to_thread.run_sync(rest_of, process) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert {json.loads(output.splitlines()[0]) for output in outputs} == {0, 1, 2}
+    assert set(slots) == {0, 1, 2}
     acknowledged = [line for output in outputs for line in told(output)]
     assert len(acknowledged) == 3 * 3 * 30
     for owner, ids in missions.items():
@@ -102,10 +130,12 @@ async def test_a_killed_process_loses_nothing_it_was_told_and_locks_nothing(
     acknowledged: list[Any] = []
     for _ in range(3):
         process = start_appender(postgres_url, tmp_path / "shared", ANNA, 10_000, missions)
+        await anyio.to_thread.run_sync(slot_of, process)
+        let_go(process)
         assert process.stdout is not None
         lines = [await anyio.to_thread.run_sync(process.stdout.readline) for _ in range(60)]
         process.send_signal(signal.SIGKILL)
-        rest, _ = await anyio.to_thread.run_sync(process.communicate)
+        rest = await anyio.to_thread.run_sync(rest_of, process)
         acknowledged += told(b"".join(lines) + rest)
 
     for mission_id in missions:
@@ -151,6 +181,37 @@ async def test_a_heartbeat_keeps_everything_its_holder_has(hasty: Database) -> N
             await anyio.sleep(SHORT_LEASE / 10)
 
     assert len(await hasty.leases.heartbeat("alive")) == 3
+
+
+async def test_a_claim_that_waited_for_another_sees_who_won(
+    db: Database, postgres_url: str
+) -> None:
+    mission_id = (await open_one(db)).mission.id
+    epochs: list[int | None] = []
+
+    async def claim_late() -> None:
+        epochs.append(await db.leases.claim(mission_id, "late"))
+
+    async with (
+        await psycopg.AsyncConnection.connect(postgres_url) as first,
+        await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as watcher,
+    ):
+        await first.execute("SELECT id FROM missions FOR UPDATE")
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(claim_late)
+                while not await (
+                    await watcher.execute(WAITS_FOR_A_LOCK)
+                ).fetchall():
+                    await anyio.sleep(0.01)
+                # A holder nobody had heard of when the other claim began.
+                await first.execute(
+                    "INSERT INTO holders (holder, lease_until) VALUES ('first', %s)", [2**62]
+                )
+                await first.execute("UPDATE missions SET holder = 'first', epoch = epoch + 1")
+                await first.commit()
+
+    assert epochs == [None]
 
 
 async def test_two_servers_claim_each_mission_once_and_keep_an_owners_limit(

@@ -102,20 +102,21 @@ class PostgresLeases:
             .values(taken)
             .returning(missions.c.epoch)
         )
-        self._find = self._compile(select(missions.c.id).where(this))
+        # Locked before it is claimed: a claim that had to wait judges the new holder by what the
+        # database says after the wait, not by the snapshot from before it.
+        self._lock_one = self._compile(select(missions.c.id).where(this).with_for_update())
         chosen: BindParameter[Any] = bindparam("ids", type_=ARRAY(Text))
         # Rows that an append has locked are left for the next claim: claims never wait for
         # missions, so that they cannot be part of a deadlock.
-        free = (
+        self._lock_many = self._compile(
             select(missions.c.id)
-            .where(missions.c.id == any_(chosen), is_claimable(is_live, now))
+            .where(missions.c.id == any_(chosen))
             .order_by(missions.c.id)
             .with_for_update(skip_locked=True)
-            .cte("free")
         )
         self._claim_many = self._compile(
             update(missions)
-            .where(missions.c.id == free.c.id)
+            .where(missions.c.id == any_(chosen), is_claimable(is_live, now))
             .values(taken)
             .returning(missions.c.id, missions.c.owner_id, missions.c.epoch)
         )
@@ -128,9 +129,10 @@ class PostgresLeases:
         try:
             async with self._pool.connection() as connection:
                 await self._say_alive(connection, holder)
-                rows = await _run(connection, self._claim_one, key=mission_id, by=holder)
-                if not rows and not await _run(connection, self._find, key=mission_id):
-                    raise mission_not_found(mission_id)
+                async with connection.transaction():
+                    if not await _run(connection, self._lock_one, key=mission_id):
+                        raise mission_not_found(mission_id)
+                    rows = await _run(connection, self._claim_one, key=mission_id, by=holder)
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise unavailable(error) from error
         return rows[0][0] if rows else None
@@ -153,7 +155,8 @@ class PostgresLeases:
                 chosen = [row[0] for row in await _run(connection, statement, **values)]
                 if not chosen:
                     return []
-                rows = await _run(connection, self._claim_many, ids=chosen, by=holder)
+                locked = [row[0] for row in await _run(connection, self._lock_many, ids=chosen)]
+                rows = await _run(connection, self._claim_many, ids=locked, by=holder)
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise unavailable(error) from error
         rows.sort(key=lambda row: chosen.index(row[0]))
