@@ -143,16 +143,16 @@ class Watch:
     async def drain(self) -> None:
         """Take what comes until both streams end."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._pump, self.process.stdout, self.stdout)
-            group.start_soon(self._pump, self.process.stderr, self.stderr)
+            group.start_soon(self._pump, "stdout", self.process.stdout, self.stdout)
+            group.start_soon(self._pump, "stderr", self.process.stderr, self.stderr)
         self.has_drained.set()
 
-    async def _pump(self, reader: ByteReader, capture: Capture) -> None:
+    async def _pump(self, stream: str, reader: ByteReader, capture: Capture) -> None:
         while data := await reader.read():
             capture.add(data)
             self.live.add(data)
             self.silent_since = anyio.current_time()
-            await self.spill.add(data)
+            await self.spill.add(data, stream)
 
 
 async def _report(watch: Watch, timed_out_after: int | None, *, keep: bool) -> ToolOutput:

@@ -10,24 +10,32 @@ from open_agent.tools.definition import ToolContext
 CAP = 64 * 1024 * 1024
 BEGINS_AT = 256 * 1024
 """Shorter outputs stay in memory until it is known whether they are needed."""
+LONGEST_LINE = 64 * 1024
+"""A line is kept together up to here."""
 
 
 class Spill:
-    """What a program wrote, in the order in which it came, from all its streams."""
+    """What a program wrote, in the order in which it came; lines of different streams stay whole."""
 
     def __init__(self, ctx: ToolContext) -> None:
         self._ctx = ctx
         self._waiting: list[bytes] = []
+        self._begun: dict[str, bytes] = {}
         self._size = 0
         self._writer: BlobWriter | None = None
         self._writing = anyio.Lock()
         self._is_closed = False
 
-    async def add(self, data: bytes) -> None:
+    async def add(self, data: bytes, stream: str = "stdout") -> None:
         """Keep what came, as far as it fits."""
         if self._is_closed or not data:
             return
         self._size += len(data)
+        data = self._begun.pop(stream, b"") + data
+        end = data.rfind(b"\n") + 1
+        if len(data) - end < LONGEST_LINE:
+            self._begun[stream] = data[end:]
+            data = data[:end]
         self._waiting.append(data)
         if self._size > BEGINS_AT:
             await self._write()
@@ -37,6 +45,7 @@ class Spill:
         if self._writer is None and self._is_closed:
             return None
         self._is_closed = True
+        self._waiting += self._begun.values()
         await self._write()
         if self._writer is None:
             return None
@@ -49,6 +58,7 @@ class Spill:
         """Leave nothing of what was not finished."""
         self._is_closed = True
         self._waiting.clear()
+        self._begun.clear()
         if self._writer:
             await self._writer.discard()
 

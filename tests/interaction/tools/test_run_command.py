@@ -197,6 +197,17 @@ async def test_a_long_output_is_whole_in_its_file(ctx: ToolContext) -> None:
     assert "characters left out. All of it is in /" in output.content
 
 
+async def test_lines_of_two_streams_stay_whole_in_the_file(ctx: ToolContext) -> None:
+    loop = "for n in {1..300}; do printf no; echo oops >&2; echo $n; done"
+    output = await call(run_command, ctx, command=f"{loop}; seq 1 20000 | tr -d '\\n'")
+    assert output.spilled
+    whole = await ctx.blobs.get(ctx.mission_id, output.spilled)
+    lines = whole.split(b"\n")
+    assert [line for line in lines if line.startswith(b"no")] == [b"no%d" % n for n in range(1, 301)]
+    assert lines.count(b"oops") == 300
+    assert lines[-1] == b"".join(b"%d" % n for n in range(1, 20001))
+
+
 async def test_a_short_output_leaves_no_file(ctx: ToolContext, tmp_path: Path) -> None:
     output = await call(run_command, ctx, command="seq 1 100")
     assert output.spilled is None
