@@ -52,6 +52,16 @@ def test_the_token_is_shown_to_nobody_else(alone: Cli) -> None:
 
 
 @requirement("cli:token:kept")
+def test_a_wrong_token_is_refused_with_how_to_name_the_right_one(
+    served: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("t" * 43)
+    refused = served.call("tasks", "--token-file", str(tmp_path / "token"), code=2)
+    assert "--token-file" in refused.stderr
+    assert "--data-dir" in refused.stderr
+
+
+@requirement("cli:token:kept")
 def test_a_server_that_can_be_overheard_is_warned_of(alone: Cli) -> None:
     said = alone.call("tasks", "--url", "http://192.0.2.1.invalid:1", code=5).stderr
     assert "is not encrypted" in said

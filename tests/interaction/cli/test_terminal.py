@@ -1,3 +1,4 @@
+import re
 import signal
 
 import pytest
@@ -9,6 +10,7 @@ from tests.running import running as processes
 pytestmark = pytest.mark.timeout(60)
 
 CTRL_C = b"\x03"
+STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @requirement("cli:run:follows")
@@ -21,6 +23,20 @@ def test_a_terminal_gets_colours_and_a_pipe_does_not(served: Cli) -> None:
     with plain.started("run", "work exit 3", on_terminal=True) as running:
         assert running.ended() == 0
     assert "\x1b[1;3" not in running.output
+
+
+@requirement("cli:run:follows")
+def test_lines_are_broken_between_words_and_a_command_is_not(served: Cli) -> None:
+    narrow = Cli(served.home, served.model_url, {"COLUMNS": "50", "NO_COLOR": "1"})
+    words = "some words that are many more than fifty columns can hold"
+    for task, line in (
+        (f"say {words}", "some words that are many more than fifty columns\ncan hold\n"),
+        (f"work echo {words}", f"$ echo {words}\n"),
+        (f"work echo {words}", "  │ some words that are many more than fifty\n  │ columns can"),
+    ):
+        with narrow.started("run", task, on_terminal=True) as running:
+            assert running.ended() == 0
+        assert line in STYLES.sub("", running.output).replace("\r\n", "\n")
 
 
 @requirement("cli:output:harmless")
