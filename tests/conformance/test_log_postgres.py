@@ -31,8 +31,7 @@ from tests.conformance.making import ANNA, BEN, claim, message, note, open_one, 
 UNMOVED = 10**9
 SHORT_LEASE = 0.3
 WAITS_FOR_A_LOCK = (
-    "SELECT 1 FROM pg_stat_activity"
-    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 
 
@@ -200,9 +199,7 @@ async def test_a_claim_that_waited_for_another_sees_who_won(
         with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
                 group.start_soon(claim_late)
-                while not await (
-                    await watcher.execute(WAITS_FOR_A_LOCK)
-                ).fetchall():
+                while not await (await watcher.execute(WAITS_FOR_A_LOCK)).fetchall():
                     await anyio.sleep(0.01)
                 # A holder nobody had heard of when the other claim began.
                 await first.execute(

@@ -203,7 +203,9 @@ async def test_lines_of_two_streams_stay_whole_in_the_file(ctx: ToolContext) -> 
     assert output.spilled
     whole = await ctx.blobs.get(ctx.mission_id, output.spilled)
     lines = whole.split(b"\n")
-    assert [line for line in lines if line.startswith(b"no")] == [b"no%d" % n for n in range(1, 301)]
+    assert [line for line in lines if line.startswith(b"no")] == [
+        b"no%d" % n for n in range(1, 301)
+    ]
     assert lines.count(b"oops") == 300
     assert lines[-1] == b"".join(b"%d" % n for n in range(1, 20001))
 
