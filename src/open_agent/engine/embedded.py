@@ -5,6 +5,7 @@ that is to be cancelled is taken up at once, beyond the limits: stopping must no
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ LONGEST_PAUSE_SECONDS = 60.0
 """Before a mission that could not be worked on is tried again; the first time, a second."""
 STOP_SECONDS = 5.0
 """What work gets to end by itself after it was cancelled."""
+RELEASE_SECONDS = 2.0
+"""What giving a lease back gets while draining: it ends with this process anyway."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +75,8 @@ class EmbeddedEngine:
         self._urgent: set[MissionId] = set()
         self._changed = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._is_draining = False
+        self._stopping = asyncio.Event()
+        self._draining: asyncio.Task[None] | None = None
 
     @property
     def active(self) -> int:
@@ -114,8 +118,13 @@ class EmbeddedEngine:
         self._changed.set()
 
     async def drain(self, seconds: float) -> None:
-        """Begin no move, let those in hand finish for so long, then end them."""
-        self._is_draining = True
+        """Begin no move, let those in hand finish for so long, then end them; once for all."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(seconds), name="drain")
+        await asyncio.shield(self._draining)
+
+    async def _drain(self, seconds: float) -> None:
+        self._stopping.set()
         scheduler = self._loops[:1]
         for task in scheduler:
             task.cancel()
@@ -197,7 +206,9 @@ class EmbeddedEngine:
         except Exception:  # boundary: one mission's failure is not the server's
             log.exception("mission.crashed", mission_id=mission_id)
             crashes = self._crashes[mission_id] = self._crashes.get(mission_id, 0) + 1
-            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 2.0 ** (crashes - 1)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(LONGEST_PAUSE_SECONDS, 2.0 ** (crashes - 1))):
+                    await self._stopping.wait()
         finally:
             await self._give_back(mission_id, epoch)
             # Given back, it may already be another task's.
@@ -206,14 +217,15 @@ class EmbeddedEngine:
             self._changed.set()
 
     async def _give_back(self, mission_id: MissionId, epoch: int) -> None:
-        """Release the lease, however long the store needs to take that."""
+        """Release the lease, however long the store needs to take that, but for a server's end."""
         while True:
             try:
-                await self._leases.release(mission_id, epoch)
-            except OpenAgentError:
+                async with asyncio.timeout(RELEASE_SECONDS if self._stopping.is_set() else None):
+                    await self._leases.release(mission_id, epoch)
+            except (OpenAgentError, TimeoutError):
                 log.exception("lease.not_released", mission_id=mission_id)
-                if self._is_draining:
-                    return  # It ends with this process anyway.
+                if self._stopping.is_set():
+                    return
                 await asyncio.sleep(1.0)
             else:
                 return

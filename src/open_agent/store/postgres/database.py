@@ -12,7 +12,7 @@ from open_agent.store.log import LogStatements, StoredLog
 from open_agent.store.missions import MissionStatements, MissionStore
 from open_agent.store.postgres.leases import LEASE_SECONDS, PostgresLeases
 from open_agent.store.postgres.opening import prepare
-from open_agent.store.postgres.pool import open_pool
+from open_agent.store.postgres.pool import CLOSE_SECONDS, open_pool
 from open_agent.store.postgres.reader import PostgresReader
 from open_agent.store.postgres.statements import BatchStatements
 from open_agent.store.postgres.writer import PostgresWriter
@@ -33,7 +33,7 @@ async def open_postgres(
 
     async def close() -> None:
         await writer.close()
-        await pool.close()
+        await pool.close(CLOSE_SECONDS)
         directory.close()
 
     return Database(

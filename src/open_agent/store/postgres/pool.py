@@ -10,6 +10,8 @@ from open_agent.core.errors import Invalid, Unavailable
 
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+"""What is waited for attempts to connect, when nobody wants a connection any more."""
 
 _SESSION = {
     "idle_in_transaction_session_timeout": "10s",

@@ -29,6 +29,8 @@ MAX_BATCH = 256
 """Requests in one commit: bounds how long an owner's row stays locked."""
 MAX_TRIES = 5
 """Of a batch that lost a quarrel over locks."""
+CLOSE_SECONDS = 2.0
+"""What commits get that wait when the server ends; nobody was told that they were made."""
 
 
 @dataclass(slots=True)
@@ -62,10 +64,12 @@ class PostgresWriter:
         return await self._submit(request)
 
     async def close(self) -> None:
-        """Commit what waits, then stop."""
+        """Commit what waits, then stop; a database that is gone keeps nobody waiting."""
         self._is_closed = True
         self._wake.set()
-        await self._task
+        if self._task in (await asyncio.wait({self._task}, timeout=CLOSE_SECONDS))[1]:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
 
     def _submit(self, request: AnyRequest) -> asyncio.Future[Any]:
         if self._is_closed:
