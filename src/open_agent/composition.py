@@ -268,11 +268,12 @@ class Servers:
         *,
         on_ready: Callable[[str], None],
         on_stopping: Callable[[], None],
+        on_cut: Callable[[], None],
     ) -> int:
         """Serve until a signal ends it in good order; returns the exit code."""
         configure_logs(settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve(settings, on_ready, on_stopping))
+            runner.run(self._serve(settings, on_ready, on_stopping, on_cut))
         return 0
 
     @asynccontextmanager
@@ -305,7 +306,11 @@ class Servers:
                 await serving
 
     async def _serve(
-        self, settings: Settings, on_ready: Callable[[str], None], on_stopping: Callable[[], None]
+        self,
+        settings: Settings,
+        on_ready: Callable[[str], None],
+        on_stopping: Callable[[], None],
+        on_cut: Callable[[], None],
     ) -> None:
         listener = bind(settings.host, settings.port)
         name = listener.getsockname()
@@ -316,7 +321,13 @@ class Servers:
                 on_stopping()
                 await application.drain()
 
-            await serve(application.http, listener, drain=drain, on_listening=lambda: on_ready(url))
+            await serve(
+                application.http,
+                listener,
+                drain=drain,
+                on_listening=lambda: on_ready(url),
+                on_cut=on_cut,
+            )
 
 
 def _url(name: tuple[str, int]) -> str:

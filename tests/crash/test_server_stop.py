@@ -1,5 +1,6 @@
 """SIGTERM: streams end, moves in hand finish, everything goes on at the next start (check 66)."""
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -102,6 +103,38 @@ def test_a_stopping_server_says_that_it_is_not_ready(tmp_path: Path):
         stopping.join()
         assert answers[-1] == 503
         assert set(answers) <= {200, 503}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once_and_says_what_becomes_of_the_work(
+    tmp_path: Path, number: signal.Signals
+):
+    def slow(asked: Asked) -> Turn:
+        if asked.turn > 0:
+            return Turn(text="Done.")
+        return Turn(calls=(Call("run_command", {"command": "sleep 100031"}),))
+
+    with ScriptedServer(slow) as model, serving(tmp_path, model.base_url) as server:
+        task = server.submit("Wait.", key="1")
+        for record in server.follow(task, 0):
+            if record["event"]["type"] == "tool.called":
+                break
+        assert server.process is not None
+        server.process.send_signal(number)
+        deadline = time.monotonic() + 10
+        while "Stopping" not in server.output():
+            assert time.monotonic() < deadline, server.output()
+            time.sleep(0.01)
+        began = time.monotonic()
+        server.process.send_signal(number)
+        assert server.process.wait(10) == 128 + number
+        assert time.monotonic() - began < 2
+        assert server.output().splitlines()[-1] == (
+            "Stopped at once: work was cut off, and goes on at the next start."
+        )
+        server.start()
+        assert server.wait_for(task)["status"] == "completed"
 
 
 @pytest.mark.timeout(60)

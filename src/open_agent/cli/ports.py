@@ -29,6 +29,7 @@ class ServerBuilder(Protocol):
         *,
         on_ready: Callable[[str], None],
         on_stopping: Callable[[], None],
+        on_cut: Callable[[], None],
     ) -> int:
         """Serve until a signal ends it in good order; returns the exit code.
 
@@ -36,6 +37,8 @@ class ServerBuilder(Protocol):
             settings: What is in force.
             on_ready: Called with the server's address once it answers.
             on_stopping: Called when the first signal has come, before the work in hand is ended.
+            on_cut: Called when a second one cuts the work off, or when ending takes too long. The
+                process ends as soon as it returns, with 128 and the number of the signal.
 
         Raises:
             OpenAgentError: It cannot start.

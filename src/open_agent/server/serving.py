@@ -2,7 +2,8 @@
 
 The first SIGTERM or SIGINT drains: the server says that it is not ready, streams end so that their
 clients come back later, moves in hand may finish, and only then does it stop listening. The second
-ends it at once, which is no more than a crash: nothing is lost.
+ends it at once, and so does a stop that takes too long. That is no more than a crash: nothing is
+lost.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Generator
 
 import uvicorn
@@ -20,6 +22,8 @@ from open_agent.server.connection import Connection
 
 CLOSE_SECONDS = 3
 """What open connections get after draining."""
+STOP_SECONDS = 24.0
+"""From the first signal to the end of the process, whatever hangs; 25 are promised."""
 
 
 class _Listener(uvicorn.Server):
@@ -60,6 +64,7 @@ async def serve(
     *,
     drain: Callable[[], Awaitable[None]],
     on_listening: Callable[[], None] = lambda: None,
+    on_cut: Callable[[], None] = lambda: None,
     stop: asyncio.Event | None = None,
     connection: type[Connection] = Connection,
 ) -> None:
@@ -70,21 +75,14 @@ async def serve(
         listener: Where; closed at the end.
         drain: Brings the work in hand to a good end, within seconds.
         on_listening: Called once requests are answered.
+        on_cut: Called when work is cut off, right before the process ends.
         stop: Another way to ask for the end, for a server inside another program.
         connection: How connections are spoken on.
     """
     server = _Listener(_config(app, connection))
     asked = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        if asked.is_set():
-            os._exit(1)
-        asked.set()
-
     if stop is None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_signal)
+        _obey_signals(asked, on_cut)
     serving = asyncio.create_task(server.serve([listener]), name="http")
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells nobody
@@ -98,9 +96,27 @@ async def serve(
     finally:
         server.should_exit = True
         await serving
-        if stop is None:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+
+
+def _obey_signals(asked: asyncio.Event, on_cut: Callable[[], None]) -> None:
+    """Ask for the end at the first signal, and see to it that it comes, until the loop closes."""
+
+    def cut(number: signal.Signals) -> None:
+        on_cut()
+        os._exit(128 + number)
+
+    def on_signal(number: signal.Signals) -> None:
+        if asked.is_set():
+            cut(number)
+        asked.set()
+        # A thread, since the loop itself may be what hangs.
+        too_long = threading.Timer(STOP_SECONDS, cut, (number,))
+        too_long.daemon = True
+        too_long.start()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
 
 
 def _config(app: ASGIApp, connection: type[Connection]) -> uvicorn.Config:

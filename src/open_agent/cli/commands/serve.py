@@ -40,7 +40,12 @@ def serve(builder: Builder, place: Place, *, host: str | None, port: int | None)
                 "plain",
             )
 
-        return builder().serve(settings, on_ready=on_ready, on_stopping=on_stopping)
+        def on_cut() -> None:
+            terminal.note(
+                "Stopped at once: work was cut off, and goes on at the next start.", "plain"
+            )
+
+        return builder().serve(settings, on_ready=on_ready, on_stopping=on_stopping, on_cut=on_cut)
 
 
 def _program(settings: Settings) -> str:
