@@ -5,8 +5,10 @@ values. A `.env` file is read from `DATA_DIR`, or from where `--env-file` says, 
 current folder: a cloned repository must not be able to redirect the API key.
 """
 
+import io
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,7 @@ from open_agent.setting_types import (
 )
 
 DEFAULT_DATA_DIR = "~/.open-agent"
+MAX_FILE_BYTES = 1024 * 1024
 _WHOLE = "a whole number above 0"
 DEMO_MODEL = "demo"
 MODEL_WITH_A_KEY = "anthropic/claude-sonnet-4.5"
@@ -296,10 +299,9 @@ def _read_file(given: _Given, env_file: Path | None, known: set[str]) -> list[st
     if env_file is None and not path.exists():
         return []
     try:
-        with path.open(encoding="utf-8") as file:
-            bindings = list(parse_stream(file))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        bindings = list(parse_stream(io.StringIO(_text_of(path))))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
         return [f"{path} cannot be read ({why}). Name another with --env-file, or mend it."]
     problems: list[str] = []
     for binding in reversed(bindings):  # of two lines with one name, the last one counts
@@ -316,6 +318,26 @@ def _read_file(given: _Given, env_file: Path | None, known: set[str]) -> list[st
                 value = str((path.absolute().parent / value).resolve())
             _offer(given, name, value, f"{path}:{line}")
     return problems
+
+
+def _text_of(path: Path) -> str:
+    """What a file says. Nothing here can wait, or go on for ever, as a pipe or a device would.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is no file of settings.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with open(fd, "rb") as file:  # noqa: PTH123 - opened already
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError("it is not a regular file")
+        read = file.read(MAX_FILE_BYTES + 1)
+    if len(read) > MAX_FILE_BYTES:
+        raise ValueError("it is larger than 1 MB")
+    try:
+        return read.decode().replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
 
 
 def _right(info: FieldInfo) -> str:

@@ -267,3 +267,24 @@ def test_settings_are_found_without_a_home() -> None:
         for env in ({}, {"HOME": ""}, {"HOME": "/"})
     }
     assert answers == {f"{pwd.getpwuid(os.getuid()).pw_dir}/.open-agent\n"}
+
+
+def test_what_is_no_regular_file_is_refused_at_once(home: Path) -> None:
+    place = home / ".open-agent" / ".env"
+    place.parent.mkdir()
+    os.mkfifo(place)
+    assert f"{place} cannot be read (it is not a regular file)" in wrong()
+    place.unlink()
+    place.mkdir()
+    assert f"{place} cannot be read" in wrong()
+    for device in (Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(Invalid, match="it is not a regular file"):
+            Settings.load(env_file=device)
+
+
+def test_a_file_of_settings_has_a_bounded_size(tmp_path: Path) -> None:
+    large = tmp_path / "large.env"
+    with large.open("wb") as file:
+        file.truncate(100 * 1024**3)
+    with pytest.raises(Invalid, match="it is larger than 1 MB"):
+        Settings.load(env_file=large)
