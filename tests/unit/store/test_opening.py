@@ -3,6 +3,7 @@
 import resource
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -144,13 +145,38 @@ async def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> 
     assert path.read_bytes() == before
 
 
-async def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("CREATE TABLE recipes (name)")
-    connection.commit()
-    connection.close()
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+async def test_somebody_elses_database_is_refused_and_left_as_it_is(
+    tmp_path: Path, mode: str
+) -> None:
+    path = tmp_path / FILE_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute("CREATE TABLE recipes (name)")
+    before = path.read_bytes()
 
     assert (await refusal(tmp_path)).code == "storage.foreign"
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.glob(f"{FILE_NAME}*")] == [FILE_NAME]
+
+
+async def test_somebody_elses_database_after_a_crash_is_read_with_its_log_and_left_as_it_is(
+    tmp_path: Path,
+) -> None:
+    theirs, folder = tmp_path / "theirs", tmp_path / "data"
+    folder.mkdir()
+    with closing(sqlite3.connect(theirs)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE recipes (name)")
+        for end in ("", "-wal"):
+            copied = (tmp_path / f"theirs{end}").read_bytes()
+            (folder / f"{FILE_NAME}{end}").write_bytes(copied)
+    files = [folder / FILE_NAME, folder / f"{FILE_NAME}-wal"]
+    before = [file.read_bytes() for file in files]
+    assert b"recipes" not in before[0]
+
+    assert (await refusal(folder)).code == "storage.foreign"
+    assert [file.read_bytes() for file in files] == before
 
 
 async def test_a_refused_database_can_be_opened_once_it_is_mended(tmp_path: Path) -> None:

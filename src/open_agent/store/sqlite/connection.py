@@ -28,6 +28,22 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def look_at(path: Path) -> sqlite3.Connection:
+    """A connection that leaves a file that may not be ours, and all beside it, as they are.
+
+    A write-ahead log with something in it has to be read too, which takes an index: `-shm`, for
+    whoever opens the file next to build anew.
+    """
+    how = "immutable=1" if log_of(path) is None else "mode=ro"
+    return _connect(f"file:{_quoted(path)}?{how}")
+
+
+def log_of(path: Path) -> Path | None:
+    """The database's write-ahead log, if there is something in it."""
+    log = path.with_name(f"{path.name}-wal")
+    return log if log.is_file() and log.stat().st_size > 0 else None
+
+
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri,

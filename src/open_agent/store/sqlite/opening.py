@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Engine, StaticPool, create_engine, event
@@ -9,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from open_agent.core.errors import Unavailable
 from open_agent.store.schema import VERSION_TABLE, migrate, needs_migration
-from open_agent.store.sqlite.connection import connect_writer
+from open_agent.store.sqlite.connection import connect_writer, log_of, look_at
 
 CHECKED_BYTES = 64 * 1024 * 1024
 """Databases up to this size are checked page by page at every start (0.2 s at most)."""
@@ -25,11 +26,13 @@ def prepare(path: Path) -> None:
     _refuse_unfit_files(path)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = connect_writer(path)
-        try:
-            _prepare(connection, path)
-        finally:
-            connection.close()
+        is_old = needs_migration(*_look(path), where=f"The database {path}")
+        with closing(connect_writer(path)) as connection:
+            if is_old:
+                with _engine(connection).begin() as migrating:
+                    migrate(migrating)
+            # Leases end with their process, and the lock on DATA_DIR says that it ended.
+            connection.execute("UPDATE missions SET holder = NULL WHERE holder IS NOT NULL")
     except (sqlite3.OperationalError, DBAPIError) as error:
         raise Unavailable(
             "storage.failed",
@@ -48,9 +51,9 @@ def _refuse_unfit_files(path: Path) -> None:
             f"{path} should be the database, and is no file. Move it away, or set DATA_DIR to"
             " another directory.",
         )
-    log = path.with_name(f"{path.name}-wal")
+    log = log_of(path)
     is_empty = not path.exists() or path.stat().st_size == 0
-    if is_empty and log.is_file() and log.stat().st_size > 0:
+    if is_empty and log is not None:
         raise Unavailable(
             "storage.corrupt",
             f"The database {path} is missing or empty, but its write-ahead log {log.name} is not:"
@@ -59,21 +62,18 @@ def _refuse_unfit_files(path: Path) -> None:
         )
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if path.stat().st_size <= CHECKED_BYTES:
-        (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if finding != "ok":
-            raise _corrupt(path, finding)
-    version = None
-    if VERSION_TABLE in tables:
+def _look(path: Path) -> tuple[set[str], str | None]:
+    """Which tables there are, and the version they say they have; the files stay as they are."""
+    with closing(look_at(path)) as connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        if path.stat().st_size <= CHECKED_BYTES:
+            (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if finding != "ok":
+                raise _corrupt(path, finding)
+        if VERSION_TABLE not in tables:
+            return tables, None
         row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608
-        version = row and row[0]
-    if needs_migration(tables, version, where=f"The database {path}"):
-        with _engine(connection).begin() as migrating:
-            migrate(migrating)
-    # Leases end with their process, and the lock on DATA_DIR says that it ended.
-    connection.execute("UPDATE missions SET holder = NULL WHERE holder IS NOT NULL")
+        return tables, row and row[0]
 
 
 def _engine(connection: sqlite3.Connection) -> Engine:
