@@ -168,15 +168,23 @@ def _when_answered(view: View, rules: Rules) -> Move | None:
     run = view.run
     if run.finish_reason is None or run.calls or view.state.has_steering:
         return None
+    if run.finish_reason == "content_filter":
+        return Stop(Outcome.FAILED, "content_filter", _with_text(FILTERED, run.answer_text))
     if run.empty_replies >= rules.empty_ended:
         return Stop(Outcome.FAILED, "empty_reply", "The model keeps sending empty replies.")
     if run.empty_replies >= rules.empty_told:
         return Tell("empty_reply", EMPTY_REPLY)
     if run.finish_reason == "length":
         if run.cut_replies >= rules.cut_ended:
-            return Stop(Outcome.FAILED, "length", run.answer_text)
+            told = ALWAYS_CUT.format(count=run.cut_replies)
+            return Stop(Outcome.FAILED, "length", _with_text(told, run.answer_text))
         return Tell("length", CUT_REPLY)
     return Stop(Outcome.SUCCEEDED, "done", run.answer_text)
+
+
+def _with_text(told: str, text: str) -> str:
+    """What happened and what to do, then what there is of the reply."""
+    return f"{told} Its text up to there:\n\n{text}" if text.strip() else told
 
 
 def _when_stuck(run: ActiveRun, rules: Rules) -> Move | None:
@@ -311,6 +319,15 @@ EMPTY_REPLY = (
 CUT_REPLY = (
     "Your last reply reached the length limit and was cut. Go on from where it ended, in smaller "
     "parts; write long content into files piece by piece."
+)
+ALWAYS_CUT = (
+    "The model's last {count} replies all reached the length limit and were cut, so the task is not "
+    "done. Send a message to go on, perhaps with a smaller task, or raise MAX_OUTPUT_TOKENS and "
+    "start the server again."
+)
+FILTERED = (
+    "The provider's content filter cut the model's reply, so the task is not done. Put the task in "
+    "other words and send it as a message to go on, or use another model."
 )
 REPEATING = (
     "You made the same tool calls with the same results {count} times in a row. Doing it again "

@@ -70,6 +70,14 @@ async def test_a_run_asks_calls_and_ends(tmp_path: Path):
     assert [e.content for e in ended.events(ToolReturned)] == ["it looks fine", "noted"]
 
 
+async def test_a_reply_that_a_filter_cut_is_not_taken_for_a_result(tmp_path: Path):
+    async with rig(tmp_path, say(Turn(text="First, I", finish_reason="content_filter"))) as r:
+        ended = await r.run()
+    assert (ended.end.outcome, ended.end.reason) == (Outcome.FAILED, "content_filter")
+    assert ended.end.result.startswith("The provider's content filter cut the model's reply")
+    assert ended.end.result.endswith("\n\nFirst, I")
+
+
 async def test_the_model_really_used_its_tokens_and_cost_are_on_the_record(tmp_path: Path):
     turn = Turn(
         text="Done.", tokens=Tokens(input=1000, output=50, cached=600, cost_dollars=0.0123456)

@@ -242,7 +242,30 @@ def test_a_cut_reply_is_told_and_then_ends_the_run():
         assert isinstance(decide(history), Tell)
         history.noticed("length")
     history.asked().answered("Half", finish="length")
-    assert reason(decide(history)) == "length"
+    move = decide(history)
+    assert isinstance(move, Stop)
+    assert (move.outcome, move.reason) == (Outcome.FAILED, "length")
+    assert "last 3 replies all reached the length limit" in move.result
+    assert "MAX_OUTPUT_TOKENS" in move.result
+    assert move.result.endswith("\n\nHalf")
+
+
+def test_a_filtered_reply_fails_the_run_and_says_why():
+    move = decide(begun().asked().answered("First, I", finish="content_filter"))
+    assert isinstance(move, Stop)
+    assert (move.outcome, move.reason) == (Outcome.FAILED, "content_filter")
+    assert move.result.startswith("The provider's content filter cut the model's reply")
+    assert move.result.endswith("\n\nFirst, I")
+
+
+def test_a_filtered_reply_without_a_word_is_not_told_to_be_empty():
+    move = decide(begun().asked().answered("", finish="content_filter"))
+    assert reason(move) == "content_filter"
+
+
+def test_a_steering_message_goes_on_after_a_filtered_reply():
+    history = begun().asked().message("Then leave that out.", "steer")
+    assert isinstance(decide(history.answered("I", finish="content_filter")), AskModel)
 
 
 def test_the_same_calls_with_the_same_results_are_told_once_and_then_end_the_run():

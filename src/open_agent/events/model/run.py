@@ -61,7 +61,7 @@ class RunFinished(EventBase):
     type: Literal["run.finished"] = "run.finished"
     outcome: Outcome
     reason: str
-    """A stable code: `done`, `steps`, `time`, `budget`, `user`, `loop`, `provider.refused` …"""
+    """A stable code: `done`, `steps`, `time`, `budget`, `user`, `length`, `provider.refused` …"""
     result: str
     """The agent's last word, or what went wrong, for a person."""
     steps: int
