@@ -7,6 +7,7 @@ from pathlib import Path
 from open_agent.tools.definition import ToolContext, ToolFailed
 from open_agent.tools.missing import not_found
 from open_agent.tools.plain_text import decode, from_file
+from open_agent.workspaces.base import kind_of
 
 SECONDS = 15.0
 """For one search; what was found until then is shown."""
@@ -38,13 +39,18 @@ async def place_of(ctx: ToolContext, path: str) -> Place:
     """The place that `path` names.
 
     Raises:
-        ToolFailed: There is nothing.
+        ToolFailed: There is nothing, or neither a directory nor a regular file: reading a pipe or
+            a device may never end.
     """
     full = ctx.workspace.resolve(path)
     try:
         mode = (await ctx.workspace.stat(full)).st_mode
     except FileNotFoundError:
         raise ToolFailed(await not_found(ctx, path)) from None
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise ToolFailed(
+            f"{path} is {kind_of(mode)}, not a directory or a regular file, and cannot be searched."
+        )
     folder, target = (full, "./") if stat.S_ISDIR(mode) else (full.parent, f"./{full.name}")
     root = ctx.workspace.root
     inside = folder.relative_to(root) if folder.is_relative_to(root) else folder

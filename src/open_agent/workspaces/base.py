@@ -6,6 +6,7 @@ change in any of them.
 
 import io
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,20 @@ from typing import Protocol, TypeVar
 from open_agent.workspaces.processes import Process, ProcessOwner
 
 T = TypeVar("T")
+
+_KINDS = {
+    stat.S_IFREG: "a regular file",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def kind_of(mode: int) -> str:
+    """What `st_mode` says that something is, in words."""
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 @dataclass(frozen=True, slots=True)

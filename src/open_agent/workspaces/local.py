@@ -17,7 +17,7 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from open_agent.core.ids import new_uuid
-from open_agent.workspaces.base import Entries, Entry
+from open_agent.workspaces.base import Entries, Entry, kind_of
 from open_agent.workspaces.environment import process_environment
 from open_agent.workspaces.processes import Process, ProcessOwner, ProcessPort
 
@@ -25,14 +25,6 @@ T = TypeVar("T")
 
 THREADS = 8
 """At once for one workspace."""
-
-KINDS = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 class LocalWorkspace:
@@ -211,8 +203,9 @@ def _sync_directory(path: Path) -> None:
 
 def _refuse_irregular(found: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
-        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise OSError(errno.EINVAL, f"It is {kind}, not a regular file", str(path))
+        raise OSError(
+            errno.EINVAL, f"It is {kind_of(found.st_mode)}, not a regular file", str(path)
+        )
 
 
 def _list(path: Path, limit: int) -> Entries:

@@ -1,13 +1,14 @@
 """Searching names and contents, in hostile places too."""
 
 import os
+import socket
 import time
 from pathlib import Path
 
 import anyio
 import pytest
 
-from open_agent.tools.definition import ToolContext
+from open_agent.tools.definition import Tool, ToolContext
 from open_agent.tools.grep_search import grep_search
 from open_agent.tools.search_files import search_files
 from tests.calling import call, refusal
@@ -180,3 +181,17 @@ async def test_a_search_of_the_whole_machine_stays_on_its_disk(ctx: ToolContext)
         found = (await call(search_files, ctx, pattern="passwd", path="/")).content
     assert "/etc/passwd" in found.splitlines()
     assert not any(line.startswith(("/proc/", "/sys/")) for line in found.splitlines())
+
+
+@pytest.mark.parametrize("search", [grep_search, search_files])
+@pytest.mark.parametrize(
+    ("path", "kind"), [("pipe", "a named pipe"), ("/dev/zero", "a device"), ("socket", "a socket")]
+)
+async def test_what_reading_may_never_end_is_refused_at_once(
+    ctx: ToolContext, root: Path, search: Tool, path: str, kind: str
+) -> None:
+    os.mkfifo(root / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener, anyio.fail_after(2):
+        listener.bind(str(root / "socket"))
+        said = await refusal(search, ctx, pattern="x", path=path)
+    assert f"{path} is {kind}, not a directory or a regular file" in said
