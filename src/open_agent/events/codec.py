@@ -24,7 +24,7 @@ _known_types = frozenset(get_args(EventType))
 
 
 def encode_event(event: Event) -> bytes:
-    """An event as compact JSON. Lone surrogates become U+FFFD: they have no UTF-8.
+    """An event as compact JSON. Lone surrogates, which have no UTF-8, become `?`.
 
     Raises:
         Invalid: It is larger than `MAX_EVENT_BYTES` (`event.too_large`).
