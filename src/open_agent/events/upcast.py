@@ -12,13 +12,13 @@ FORMAT = 1
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-_upcasters: dict[tuple[str, int], Upcaster] = {}
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 """By event type and the format it comes from, to the next format."""
 
 
 def upcast(type_: str, format_: int, fields: dict[str, Any]) -> dict[str, Any]:
     """Bring an event's fields from `format_` to `FORMAT`."""
     for step in range(format_, FORMAT):
-        upcaster = _upcasters.get((type_, step))
+        upcaster = UPCASTERS.get((type_, step))
         fields = upcaster(fields) if upcaster else fields
     return fields

@@ -13,7 +13,7 @@ import pydantic_core
 from open_agent.core.ids import MissionId, RunId, UserId
 from open_agent.core.mission import Mission, MissionKind, MissionStatus
 from open_agent.core.run import Outcome, RunState, Usage
-from open_agent.events.codec import decode_event, encode_record, make_record
+from open_agent.events.codec import decode_event, encode_record, make_record, upcast_body
 from open_agent.events.log import EncodedRecord
 from open_agent.events.model.union import Event, UnknownEvent
 from open_agent.events.projection import MissionRow, RunRow
@@ -58,9 +58,8 @@ class StoredEvent:
 
     def encoded(self) -> EncodedRecord:
         """As those see it who only pass it on."""
-        json = encode_record(
-            self.seq, self.owner_seq, self.at, self.mission_id, self.run_id, self.body
-        )
+        body = upcast_body(self.type, self.format, self.body)
+        json = encode_record(self.seq, self.owner_seq, self.at, self.mission_id, self.run_id, body)
         return EncodedRecord(self.seq, self.owner_seq, self.mission_id, self.type, json)
 
 
