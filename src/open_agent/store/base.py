@@ -9,6 +9,8 @@ import anyio
 
 from open_agent.events.blobs import BlobStore
 from open_agent.events.log import EventLog
+from open_agent.store.accounts import Accounts
+from open_agent.store.audit import AuditLog
 from open_agent.store.leases import Leases
 from open_agent.store.missions import Missions
 from open_agent.store.upkeep import Upkeep
@@ -28,6 +30,8 @@ class Database:
     leases: Leases
     blobs: BlobStore
     upkeep: Upkeep
+    accounts: Accounts
+    audit: AuditLog
     host_id: str
     slot: int
     close: Callable[[], Awaitable[None]]

@@ -1,12 +1,12 @@
 """What a database must offer for the log, the lists and the leases to work on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from open_agent.events.log import Appended, Opened
 from open_agent.store.requests import AppendRequest, ExternalRequest, OpenRequest
 from open_agent.store.rows import Row
-from open_agent.store.statement import Statement
+from open_agent.store.statement import Query, Statement
 
 T = TypeVar("T")
 
@@ -30,4 +30,12 @@ class Writer(Protocol):
 
     async def open(self, request: OpenRequest) -> Opened:
         """Create a mission."""
+        ...
+
+
+class Changer(Protocol):
+    """Changes rows that do not follow from the log. Durable when it returns."""
+
+    async def change(self, steps: Sequence[Query]) -> list[list[Row]]:
+        """Carry out statements in one transaction; what each returned, if anything."""
         ...

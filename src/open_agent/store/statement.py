@@ -30,6 +30,10 @@ class Statement:
         known = self.constants | values
         return tuple(known[name] for name in self.names)
 
+    def query(self, **values: Any) -> "Query":
+        """The statement with its parameters."""
+        return Query(self.text, self.bind(**values))
+
 
 Compile = Callable[[ClauseElement], Statement]
 """Turns an expression into SQL for one dialect."""
@@ -37,7 +41,7 @@ Compile = Callable[[ClauseElement], Statement]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A statement with its parameters, ready for a reader."""
+    """A statement with its parameters, ready for a driver."""
 
     text: str
     values: tuple[Any, ...]

@@ -4,6 +4,7 @@ Every time is an integer of microseconds since 1970 in UTC, every structure is J
 there are no booleans, so that a row means the same through either driver without conversion.
 `events` is the truth; `runs`, `owners` and the projected columns of `missions` follow from it.
 The columns of `missions` that do not are those of the lease and of the request that made it.
+Accounts, keys, ended sessions and the audit log are no part of any mission, and not on the log.
 """
 
 from typing import Any
@@ -138,6 +139,63 @@ holders = Table(
     Column("holder", Text, primary_key=True),
     Column("lease_until", BigInteger, nullable=False),
 )
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+)
+Index("accounts_by_name", accounts.c.name_key, unique=True)
+
+account_keys = Table(
+    "account_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+)
+Index("account_keys_by_owner", account_keys.c.owner_id)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+access_changes = Table(
+    "access_changes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor_id", Text),
+    Column("actor_name", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("address", Text, nullable=False),
+)
+Index("audit_log_by_time", audit_log.c.at, audit_log.c.id)
 
 
 def projected_mission() -> tuple[Column[Any], ...]:

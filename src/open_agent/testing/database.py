@@ -10,22 +10,37 @@ from open_agent.core.ids import MissionId, UserId, new_uuid
 from open_agent.core.mission import Mission, MissionKind
 from open_agent.core.run import Outcome, RunState
 from open_agent.events.projection import MissionRow
+from open_agent.store.accounts import AccountStatements, StoredAccounts
+from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
+from open_agent.store.dialect import sqlite_compiler
 from open_agent.store.leases import Claimed, Held, Unfinished
 from open_agent.store.ledger import mission_not_found
 from open_agent.store.missions import MissionPage, MissionTotal, cursor_of, read_cursor
 from open_agent.store.rows import mission_entity, to_micros
+from open_agent.store.tables import (
+    access_changes,
+    account_keys,
+    accounts,
+    audit_log,
+    ended_sessions,
+)
 from open_agent.store.upkeep import Projections, Size
 from open_agent.testing.log import InMemoryLog
+from open_agent.testing.rows import MemoryRows
 
 
 def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Database:
     """A database that ends with the test; only blobs are files."""
     log = InMemoryLog(clock or SystemClock())
 
+    rows = MemoryRows(accounts, account_keys, ended_sessions, access_changes, audit_log)
+    compile_ = sqlite_compiler()
+
     async def close() -> None:
-        """There is nothing to close."""
+        """Let go of what is no file either."""
+        rows.close()
 
     return Database(
         log=log,
@@ -33,6 +48,8 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
         leases=MemoryLeases(log),
         blobs=FileBlobs(blob_folder),
         upkeep=MemoryUpkeep(log),
+        accounts=StoredAccounts(rows, rows, AccountStatements(compile_)),
+        audit=StoredAudit(rows, rows, AuditStatements(compile_)),
         host_id=new_uuid(),
         slot=0,
         close=close,

@@ -3,6 +3,8 @@
 import anyio.to_thread
 
 from open_agent.core.clock import Clock
+from open_agent.store.accounts import AccountStatements, StoredAccounts
+from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
 from open_agent.store.data_dir import DataDir
@@ -10,6 +12,7 @@ from open_agent.store.dialect import postgres_compiler
 from open_agent.store.listeners import Listeners
 from open_agent.store.log import LogStatements, StoredLog
 from open_agent.store.missions import MissionStatements, MissionStore
+from open_agent.store.postgres.changer import PostgresChanger
 from open_agent.store.postgres.leases import LEASE_SECONDS, PostgresLeases
 from open_agent.store.postgres.opening import prepare
 from open_agent.store.postgres.pool import CLOSE_SECONDS, open_pool
@@ -31,6 +34,8 @@ async def open_postgres(
     reader = PostgresReader(pool)
     writer = PostgresWriter(pool, BatchStatements(compile_), clock, listeners)
 
+    changer = PostgresChanger(pool)
+
     async def close() -> None:
         await writer.close()
         await pool.close(CLOSE_SECONDS)
@@ -42,6 +47,8 @@ async def open_postgres(
         leases=PostgresLeases(pool, reader, compile_, lease_seconds),
         blobs=FileBlobs(directory.path / "blobs"),
         upkeep=StoredUpkeep(reader, UpkeepStatements(compile_)),
+        accounts=StoredAccounts(changer, reader, AccountStatements(compile_)),
+        audit=StoredAudit(changer, reader, AuditStatements(compile_)),
         host_id=host_id,
         slot=directory.slot,
         close=close,

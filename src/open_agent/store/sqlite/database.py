@@ -3,6 +3,8 @@
 import anyio.to_thread
 
 from open_agent.core.clock import Clock
+from open_agent.store.accounts import AccountStatements, StoredAccounts
+from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
 from open_agent.store.data_dir import DataDir
@@ -10,6 +12,7 @@ from open_agent.store.dialect import sqlite_compiler
 from open_agent.store.listeners import Listeners
 from open_agent.store.log import LogStatements, StoredLog
 from open_agent.store.missions import MissionStatements, MissionStore
+from open_agent.store.sqlite.changer import SqliteChanger
 from open_agent.store.sqlite.connection import connect_writer
 from open_agent.store.sqlite.leases import LeaseStatements, SqliteLeases
 from open_agent.store.sqlite.opening import prepare
@@ -31,6 +34,8 @@ class SqliteStatements:
         self.missions = MissionStatements(compile_)
         self.leases = LeaseStatements(compile_)
         self.upkeep = UpkeepStatements(compile_)
+        self.accounts = AccountStatements(compile_)
+        self.audit = AuditStatements(compile_)
 
 
 async def open_sqlite(
@@ -47,6 +52,8 @@ async def open_sqlite(
     reader = SqliteReader(path)
     writer = SqliteWriter(lambda: connect_writer(path), sql.write, clock, listeners, on_stage)
 
+    changer = SqliteChanger(writer)
+
     async def close() -> None:
         await reader.close()
         await writer.close()
@@ -58,6 +65,8 @@ async def open_sqlite(
         leases=SqliteLeases(writer, reader, sql.leases, clock),
         blobs=FileBlobs(directory.path / "blobs"),
         upkeep=StoredUpkeep(reader, sql.upkeep),
+        accounts=StoredAccounts(changer, reader, sql.accounts),
+        audit=StoredAudit(changer, reader, sql.audit),
         host_id=host_id,
         slot=directory.slot,
         close=close,
