@@ -54,6 +54,7 @@ from open_agent.tools.web.fetching import GuardedFetcher
 from open_agent.tools.web.metasearch import MetaSearch
 from open_agent.tools.web.tavily import TavilySearch
 from open_agent.workspaces.base import Workspace
+from open_agent.workspaces.hiding import hide_this_process
 from open_agent.workspaces.local import LocalWorkspace
 from open_agent.workspaces.processes import ProcessPort
 from open_agent.workspaces.programs import find_ripgrep
@@ -271,6 +272,7 @@ class Servers:
         on_cut: Callable[[], None],
     ) -> int:
         """Serve until a signal ends it in good order; returns the exit code."""
+        hide_this_process()
         configure_logs(settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve(settings, on_ready, on_stopping, on_cut))
@@ -281,6 +283,7 @@ class Servers:
         self, settings: Settings, *, is_working: bool = True
     ) -> AsyncGenerator[LocalServer]:
         """A server on a free port of this machine for as long as the context lasts."""
+        hide_this_process()
         configure_logs("error")
         listener = bind("127.0.0.1", 0)
         name = listener.getsockname()

@@ -24,6 +24,8 @@ class ServerProcess:
     working_dir: Path
     model_url: str
     settings: dict[str, str] = field(default_factory=dict[str, str])
+    through: tuple[str, ...] = ()
+    """A command that runs the server in its own place, if any."""
     process: "subprocess.Popen[bytes] | None" = None
     url: str = ""
     starts: int = 0
@@ -57,7 +59,7 @@ class ServerProcess:
         self.starts += 1
         with (self.data_dir / f"server-{self.starts}.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("open-agent")), "serve"],
+                [*self.through, str(Path(sys.executable).with_name("open-agent")), "serve"],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,

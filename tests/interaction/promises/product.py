@@ -133,6 +133,11 @@ PROMISES = {
             "test_the_servers_secrets_are_not_in_the_environment",
         ),
     ),
+    "tools:command:hidden-server": Promise(
+        "design",
+        "Commands that do not run as root cannot read the server's own environment.",
+        proof=("crash/test_hidden_server.py",),
+    ),
     "tools:output:bounded": Promise(
         "design",
         "Output of any length costs bounded memory, is shown in part and kept whole up to a cap.",
