@@ -29,6 +29,7 @@ from open_agent.events.model.model_call import ModelAnswered, ModelAsked, Reques
 from open_agent.events.model.run import RunStarted
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.events.model.union import Event
+from open_agent.server.collecting import collect_seldom
 from open_agent.server.http import create_app
 from open_agent.server.logs import configure_logs
 from open_agent.server.services import Services
@@ -159,6 +160,7 @@ def _returned(call_id: CallId, content: str) -> ToolReturned:
 
 async def main(folder: Path, count: int) -> None:
     """Serve until standard input ends."""
+    collect_seldom()  # As `open-agent` does when it has imported everything.
     configure_logs("warning")
     clock = SystemClock()
     async with await open_database(folder / "data", clock) as database:

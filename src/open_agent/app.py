@@ -4,6 +4,7 @@ import gc
 
 from open_agent.cli.main import run
 from open_agent.cli.ports import ServerBuilder
+from open_agent.server.collecting import collect_seldom
 
 
 def make_servers() -> ServerBuilder:
@@ -14,7 +15,7 @@ def make_servers() -> ServerBuilder:
     # 0.6 s: everything there is.
     from open_agent.composition import Servers
 
-    gc.freeze()
+    collect_seldom()
     gc.enable()
     return Servers()
 

@@ -1,0 +1,16 @@
+"""When Python's garbage collector stops a server to look through everything it has."""
+
+import gc
+
+FULL_AFTER = 50
+"""Collections of the middle generation before a full one; Python's own choice is 10.
+
+A full one takes 0.6 ms for each thousand objects, and a stream is some 190 of them: with a thousand
+watchers all wait 140 ms. What only a full one frees is above all streams that ended, 20 KB each; at
+50 some 2,000 of them, 40 MB, come together before one is due."""
+
+
+def collect_seldom() -> None:
+    """To be called once, when all that a server is made of is there and nothing else is."""
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], FULL_AFTER)
