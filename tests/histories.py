@@ -8,6 +8,7 @@ from open_agent.core.ids import CallId, MessageId, MissionId, RunId, UserId
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Limits, Outcome, Usage
 from open_agent.events.codec import make_record
+from open_agent.events.fold import fold
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import Delivery, MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
@@ -18,6 +19,12 @@ from open_agent.events.model.model_call import (
     RequestedCall,
 )
 from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.queue import (
+    MessageEdited,
+    MessageMoved,
+    MessageRemoved,
+    QueueReleased,
+)
 from open_agent.events.model.run import RunFinished, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolOutcome, ToolReturned
 from open_agent.events.model.union import Event
@@ -53,11 +60,11 @@ class History:
             self.records.append(record)
         return self
 
-    def created(self) -> "History":
+    def created(self, kind: MissionKind = MissionKind.TASK) -> "History":
         return self.add(
             MissionCreated(
                 owner_id=OWNER,
-                kind=MissionKind.TASK,
+                kind=kind,
                 workspace="/work",
                 is_workspace_ours=True,
                 host_id="host",
@@ -81,23 +88,31 @@ class History:
             )
         )
 
+    def edited(self, message_id: str, text: str = "Do that.") -> "History":
+        return self.add(MessageEdited(message_id=MessageId(message_id), content=text, by=OWNER))
+
+    def moved(self, message_id: str, before: str | None = None) -> "History":
+        place = None if before is None else MessageId(before)
+        return self.add(MessageMoved(message_id=MessageId(message_id), before=place, by=OWNER))
+
+    def removed(self, message_id: str) -> "History":
+        return self.add(MessageRemoved(message_id=MessageId(message_id), by=OWNER))
+
+    def released(self) -> "History":
+        return self.add(QueueReleased(by=OWNER))
+
     def started(self, *message_ids: str, **changes: object) -> "History":
-        """A run begins, by default with every message that none has taken."""
+        """A run begins, by default with every message that waits."""
         self.runs += 1
         self.run_id = RunId(f"{RUN[:-4]}{self.runs:04d}")
         limits = changes.pop("limits", Limits())
-        taken = {
-            m for r in self.records if isinstance(r.event, RunStarted) for m in r.event.message_ids
-        }
-        waiting = [
-            r.event.message_id
-            for r in self.records
-            if isinstance(r.event, MessageReceived) and r.event.message_id not in taken
-        ]
+        pending = fold(self.records).pending
+        # As a run does: what steers comes along, however many others are left to wait.
+        named = [m.message_id for m in pending if not message_ids or m.delivery == "steer"]
         return self.add(
             RunStarted.model_validate(
                 {
-                    "message_ids": list(message_ids) or waiting,
+                    "message_ids": [*named, *message_ids],
                     "backend": "native",
                     "model": "test/model",
                     "limits": limits,
@@ -106,6 +121,11 @@ class History:
                 }
             )
         )
+
+    def waiting(self) -> list[str]:
+        """What waits in the queue and may be changed, in order."""
+        pending = fold(self.records).pending
+        return [m.message_id for m in pending if m.delivery == "queue"]
 
     def asked(self, model: str = "test/model", reserve: int = 0, size: int = 1000) -> "History":
         self.step += 1
@@ -250,10 +270,16 @@ def begun(**changes: object) -> History:
 @st.composite
 def histories(draw: st.DrawFn) -> list[Record]:
     """A valid log of some runs with steps, failures, notices, messages and cancels."""
-    history = History().created()
+    history = History().created(draw(st.sampled_from(MissionKind)))
     for _ in range(draw(st.integers(1, 3))):
         history.message(draw(st.text(max_size=20)))
-        history.started()
+        if draw(st.booleans()):
+            history.message("After that.")
+        _draw_change(draw, history)
+        if draw(st.booleans()):
+            history.started()
+        else:
+            history.started(history.waiting()[0])
         for _ in range(draw(st.integers(0, 5))):
             _draw_step(draw, history)
         if draw(st.booleans()):
@@ -265,10 +291,30 @@ def histories(draw: st.DrawFn) -> list[Record]:
     return history.records
 
 
+def _draw_change(draw: st.DrawFn, history: History) -> None:
+    """Somebody changes the queue, where one message at least is left in it."""
+    waiting = history.waiting()
+    if not waiting:
+        return
+    message_id = draw(st.sampled_from(waiting))
+    match draw(st.sampled_from(["nothing", "edit", "move", "remove", "release"])):
+        case "edit":
+            history.edited(message_id, draw(st.text(max_size=20)))
+        case "move":
+            history.moved(message_id, draw(st.sampled_from([None, *waiting])))
+        case "remove" if len(waiting) > 1:
+            history.removed(message_id)
+        case "release":
+            history.released()
+        case _:
+            pass
+
+
 def _draw_step(draw: st.DrawFn, history: History) -> None:
     history.asked(reserve=draw(st.integers(0, 1000)))
     if draw(st.booleans()):
         history.message("Also this.", draw(st.sampled_from(["queue", "steer", "interrupt"])))
+        _draw_change(draw, history)
     if draw(st.integers(0, 4)) == 0:
         history.failed(cost=draw(st.integers(0, 1000)))
         return

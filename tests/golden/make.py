@@ -1,7 +1,7 @@
 """Makes what a release leaves behind: `python -m tests.golden.make`, once, before it goes out.
 
 Writes `tests/golden/<version>/`: the database as the release keeps it, each mission's log as
-JSONL, and what the release makes of it. The database and the logs are never written again;
+JSONL, what it makes of it, and the owner's stream. The database and the logs are never written again;
 `--summaries` writes anew what today's code makes of every release's logs.
 """
 
@@ -16,15 +16,16 @@ import anyio
 import pydantic_core
 
 import open_agent
+from open_agent.events.log import EncodedRecord
 from open_agent.events.record import Record
 from open_agent.events.upcast import FORMAT
 from open_agent.store.database import open_database
 from open_agent.store.sqlite.database import FILE_NAME
-from tests.golden.story import HOST, StoryClock, tell
+from tests.golden.story import HOST, OWNER, StoryClock, tell
 from tests.golden.summary import decode, summarise
 
 HERE = Path(__file__).parent
-LOGS, SUMMARIES, FORMAT_FILE = "logs", "summaries", "format"
+LOGS, SUMMARIES, FORMAT_FILE, STREAM = "logs", "summaries", "format", "stream.jsonl"
 
 
 def releases() -> list[Path]:
@@ -42,6 +43,11 @@ def format_of(release: Path) -> int:
     return int((release / FORMAT_FILE).read_text())
 
 
+def streams() -> list[Path]:
+    """What releases sent to those who follow an owner; the oldest kept none."""
+    return sorted(HERE.glob(f"*/{STREAM}"))
+
+
 def lines_of(log: Path) -> list[bytes]:
     """The records of a log, as they were stored."""
     return log.read_bytes().splitlines()
@@ -49,7 +55,8 @@ def lines_of(log: Path) -> list[bytes]:
 
 def records_of(log: Path) -> list[Record]:
     """The records of a log, as today's code has them."""
-    return [decode(line, format_of(log.parent.parent)) for line in lines_of(log)]
+    release = log.parent if log.name == STREAM else log.parent.parent
+    return [decode(line, format_of(release)) for line in lines_of(log)]
 
 
 def summary_path(log: Path) -> Path:
@@ -69,12 +76,17 @@ async def make(release: Path) -> None:
         (data / "host_id").write_text(HOST + "\n")
         async with await open_database(data, StoryClock()) as db:
             told = {id_: await db.log.read_encoded(id_) for id_ in await tell(db)}
+            stream = await db.log.read_owned(OWNER)
         (release / LOGS).mkdir(parents=True)
         (release / FORMAT_FILE).write_text(f"{FORMAT}\n")
         (release / FILE_NAME).write_bytes((data / FILE_NAME).read_bytes())
+    (release / STREAM).write_bytes(_lines(stream))
     for mission_id, records in told.items():
-        text = b"".join(record.json + b"\n" for record in records)
-        (release / LOGS / f"{mission_id}.jsonl").write_bytes(text)
+        (release / LOGS / f"{mission_id}.jsonl").write_bytes(_lines(records))
+
+
+def _lines(records: Sequence[EncodedRecord]) -> bytes:
+    return b"".join(record.json + b"\n" for record in records)
 
 
 def write_summaries() -> None:

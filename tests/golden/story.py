@@ -1,4 +1,4 @@
-"""Three missions in which everything happens that can be on a log, with every field filled.
+"""Missions in which everything happens that can be on a log, with every field filled.
 
 Told through the log's own port, so that what is stored is what this release stores.
 """
@@ -7,14 +7,23 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from open_agent.core.ids import CallId, MessageId, MissionId, RunId, UserId
-from open_agent.core.mission import MissionKind
+from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.core.run import Limits, Outcome, Usage
 from open_agent.events.fold import fold
+from open_agent.events.log import Copy
+from open_agent.events.model.answer import AnswerDefaulted, AnswerGiven, AnswerRequested
 from open_agent.events.model.base import BlobRef
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived, RunOptions
-from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.mission import (
+    MissionCreated,
+    MissionRenamed,
+    MissionSelected,
+    MissionStatusChanged,
+    Origin,
+    Parent,
+)
 from open_agent.events.model.model_call import (
     ModelAnswered,
     ModelAsked,
@@ -23,6 +32,12 @@ from open_agent.events.model.model_call import (
     RequestedCall,
 )
 from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.queue import (
+    MessageEdited,
+    MessageMoved,
+    MessageRemoved,
+    QueueReleased,
+)
 from open_agent.events.model.run import (
     Instructions,
     RunFinished,
@@ -31,7 +46,7 @@ from open_agent.events.model.run import (
     RunWaiting,
 )
 from open_agent.events.model.tool import BackgroundProcess, ToolCalled, ToolReturned
-from open_agent.events.model.union import Event, ExternalEvent
+from open_agent.events.model.union import Event, ExternalEvent, UnknownEvent
 from open_agent.models.encoding import Conversation
 from open_agent.store.base import Database
 
@@ -40,6 +55,10 @@ HOST = "5d0c4f5e-1b1e-4c8a-9a53-0f7d1f0b6a11"
 TASK = MissionId("a0000000-0000-4000-8000-000000000001")
 CONVERSATION = MissionId("a0000000-0000-4000-8000-000000000002")
 UNFINISHED = MissionId("a0000000-0000-4000-8000-000000000003")
+TOGETHER = MissionId("a0000000-0000-4000-8000-000000000004")
+DELEGATED = MissionId("a0000000-0000-4000-8000-000000000005")
+FORK = MissionId("a0000000-0000-4000-8000-000000000006")
+DELETED = MissionId("a0000000-0000-4000-8000-000000000007")
 MODEL, FALLBACK = "anthropic/claude-sonnet-4.5", "openai/gpt-5"
 USED = Usage(
     input_tokens=1200,
@@ -77,24 +96,75 @@ class Mission:
         self.runs = 0
         self.epoch = 0
         self.run_id: RunId | None = None
+        self._heard = 0
 
-    async def open(self, kind: MissionKind, title: str | None, first: MessageReceived) -> None:
-        created = MissionCreated(
+    async def open(
+        self,
+        kind: MissionKind,
+        title: str | None,
+        first: MessageReceived,
+        *,
+        parent: Parent | None = None,
+    ) -> None:
+        created = self._created(kind, title, parent=parent)
+        await self._db.log.open_mission(
+            self.id, created, first, key=f"key-{self.id[-1]}", digest="d" * 64
+        )
+        await self._claim()
+
+    async def fork(self, other: MissionId, upto: int) -> None:
+        """Begin as another mission did."""
+        records = [r for r in await self._db.log.read(other) if 1 < r.seq <= upto]
+        events = [record.event for record in records]
+        copies = [
+            Copy(event, record.run_id, record.at)
+            for event, record in zip(events, records, strict=True)
+            if not isinstance(event, UnknownEvent)
+        ]
+        origin = Origin(mission_id=other, seq=upto, copies=len(copies))
+        run_id = records[-1].run_id
+        closing = [
+            Copy(returned(1, 0, "run_command", "unknown", "Outcome unknown."), run_id),
+            Copy(ended(Outcome.CANCELLED, "forked", "This part was copied."), run_id),
+            Copy(NoticeGiven(kind="forked", content="Files are as they are now."), None),
+        ]
+        created = self._created(MissionKind.MISSION, "Tidy up, again", origin=origin)
+        await self._db.log.fork_mission(
+            self.id, created, [*copies, *closing], key="fork", digest="e" * 64
+        )
+        await self._claim()
+
+    def _created(
+        self,
+        kind: MissionKind,
+        title: str | None,
+        *,
+        parent: Parent | None = None,
+        origin: Origin | None = None,
+    ) -> MissionCreated:
+        return MissionCreated(
             owner_id=OWNER,
             kind=kind,
             title=title,
             workspace=f"/work/{self.id[-1]}",
             is_workspace_ours=kind is MissionKind.TASK,
             host_id=HOST,
+            model=FALLBACK if parent else None,
+            parent=parent,
+            forked_from=origin,
         )
-        await self._db.log.open_mission(
-            self.id, created, first, key=f"key-{self.id[-1]}", digest="d" * 64
-        )
+
+    async def _claim(self) -> None:
         epoch = await self._db.leases.claim(self.id, "teller")
         assert epoch is not None
         self.epoch = epoch
 
-    async def start(self, *messages: MessageReceived, limits: Limits | None = None) -> None:
+    async def start(
+        self,
+        *messages: MessageReceived,
+        limits: Limits | None = None,
+        root: RunId | None = None,
+    ) -> None:
         self.runs += 1
         self.run_id = RunId(f"b{self.runs:07d}{self.id[8:]}")
         await self.add(
@@ -104,7 +174,7 @@ class Mission:
                 model=MODEL,
                 fallback_model=FALLBACK,
                 limits=limits or Limits(),
-                root_run_id=self.run_id,
+                root_run_id=root or self.run_id,
                 instructions=[Instructions(path="/work/AGENTS.md", content="Test first. Prüfe.")],
             )
         )
@@ -116,7 +186,8 @@ class Mission:
         assert not done.is_refused
 
     async def hear(self, event: ExternalEvent) -> None:
-        key = event.message_id if isinstance(event, MessageReceived) else "cancel"
+        self._heard += 1
+        key = event.message_id if isinstance(event, MessageReceived) else f"heard-{self._heard}"
         await self._db.log.append_external(self.id, event, key=key, owner=OWNER)
 
     async def seq(self) -> int:
@@ -145,7 +216,9 @@ class Mission:
         )
 
 
-def message(number: int, content: str, delivery: str = "queue") -> MessageReceived:
+def message(
+    number: int, content: str, delivery: str = "queue", cause: str = "person"
+) -> MessageReceived:
     """Something a person says, with every wish there is."""
     wishes = RunOptions(
         model=MODEL, backend="native", budget_microdollars=2_000_000, steps=30, wall_seconds=900
@@ -157,6 +230,7 @@ def message(number: int, content: str, delivery: str = "queue") -> MessageReceiv
             "content": content,
             "delivery": delivery,
             "options": wishes if number == 1 else RunOptions(),
+            "cause": cause,
         }
     )
 
@@ -392,9 +466,103 @@ async def a_mission_in_the_middle(db: Database) -> None:
     await mission.hear(message(8, "In German.", "steer"))
 
 
+async def a_mission_that_people_change(db: Database) -> None:
+    """Its queue, its title, its status, and its questions, one answered and one not."""
+    mission = Mission(db, TOGETHER)
+    said = [message(9 + n, f"Part {n} of the move.") for n in range(5)]
+    await mission.open(MissionKind.MISSION, None, said[0])
+    await mission.hear(MissionSelected(by=OWNER))
+    await mission.hear(MissionRenamed(title="Move house, “properly”", by=OWNER))
+    await mission.start(said[0])
+    for later in said[1:]:
+        await mission.hear(later)
+    await mission.hear(
+        MessageEdited(message_id=said[1].message_id, content="The kitchen first.", by=OWNER)
+    )
+    await mission.hear(
+        MessageMoved(message_id=said[3].message_id, before=said[1].message_id, by=OWNER)
+    )
+    await mission.hear(MessageRemoved(message_id=said[2].message_id, by=OWNER))
+    await ask_people(mission)
+    await mission.hear(CancelRequested(by=OWNER))
+    await mission.add(ended(Outcome.CANCELLED, "user", "Stopped."))
+    await mission.hear(QueueReleased(by=OWNER))
+    await mission.start(said[3])
+    await mission.add(asked(1), answered(1, "Half of it is done."))
+    blocked = MissionStatusChanged(status=MissionStatus.BLOCKED, summary="No van.", by="agent")
+    await mission.add(blocked, ended(Outcome.SUCCEEDED, "done", "Half of it is done."))
+    await mission.hear(message(14, "Go on where you stopped.", cause="resume"))
+
+
+async def ask_people(mission: Mission) -> None:
+    """An input that somebody gives, and an approval that nobody does."""
+    until = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    calls = [call(1, 0, "ui_optionList", '{"options":["red","blue"]}')]
+    calls.append(call(1, 1, "run_command", '{"command":"rm -r old"}'))
+    await mission.add(asked(1), answered(1, "Two questions.", calls))
+    await mission.add(*called(1, 0, "ui_optionList", "ask"))
+    await mission.add(
+        AnswerRequested(
+            call_id=call_id(1, 0),
+            name="ui_optionList",
+            kind="input",
+            arguments={"options": ["red", "blue"]},
+            until=until,
+            default={"picked": "red"},
+        )
+    )
+    parked = RunWaiting(
+        reason="waiting_for_tool",
+        message="Waits for an answer.",
+        until=until,
+        decided_on=10**9,
+    )
+    await mission.add(parked)
+    await mission.hear(AnswerGiven(call_id=call_id(1, 0), answer={"picked": "blue"}, by=OWNER))
+    await mission.add(returned(1, 0, "ui_optionList", "ok", '{"picked":"blue"}'))
+    await mission.add(
+        AnswerRequested(
+            call_id=call_id(1, 1),
+            name="run_command",
+            kind="approval",
+            arguments={"command": "rm -r old"},
+            reason="execute: rm *",
+            until=until,
+            default="deny",
+        ),
+        parked,
+    )
+    await mission.add(AnswerDefaulted(call_id=call_id(1, 1), decided_on=10**9))
+    await mission.add(returned(1, 1, "run_command", "denied", "Nobody allowed it in time."))
+
+
+async def a_part_that_was_delegated(db: Database) -> None:
+    """The child of a run that another mission had."""
+    root = RunId(f"b0000001{TOGETHER[8:]}")
+    parent = Parent(mission_id=TOGETHER, run_id=root, call_id=call_id(1, 0), root_run_id=root)
+    child = Mission(db, DELEGATED)
+    first = message(15, "Count the boxes.", cause="delegate")
+    await child.open(MissionKind.CHILD, "Count the boxes", first, parent=parent)
+    await child.start(first, root=root)
+    await child.add(asked(1), answered(1, "Forty-two."))
+    await child.add(ended(Outcome.SUCCEEDED, "done", "Forty-two."))
+
+
+async def a_mission_that_is_no_more(db: Database) -> None:
+    """Its owner's current one, deleted: one record is left."""
+    mission = Mission(db, DELETED)
+    await mission.open(MissionKind.MISSION, None, message(16, "Nothing."))
+    await mission.hear(MissionSelected(by=OWNER))
+    await db.log.delete_mission(DELETED, [], by=OWNER, owner=OWNER)
+
+
 async def tell(db: Database) -> list[MissionId]:
     """Let all of it happen; returns whose logs there are then."""
     await a_task_with_everything(db)
     await a_conversation_with_every_end(db)
     await a_mission_in_the_middle(db)
-    return [TASK, CONVERSATION, UNFINISHED]
+    await a_mission_that_people_change(db)
+    await a_part_that_was_delegated(db)
+    await Mission(db, FORK).fork(CONVERSATION, upto=7)
+    await a_mission_that_is_no_more(db)
+    return [TASK, CONVERSATION, UNFINISHED, TOGETHER, DELEGATED, FORK]

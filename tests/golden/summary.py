@@ -14,8 +14,9 @@ from open_agent.events.codec import decode_event, encode_event, encode_record, m
 from open_agent.events.fold import fold
 from open_agent.events.log import EncodedRecord
 from open_agent.events.model.union import UnknownEvent
-from open_agent.events.projection import MissionRow, RunRow, project_mission, project_runs
+from open_agent.events.projection import MissionRow, project_mission
 from open_agent.events.record import Record
+from open_agent.events.run_projection import RunRow, project_runs
 from open_agent.models.encoding import Conversation
 from open_agent.server.frames import mission_frames, task_frames
 
@@ -79,7 +80,7 @@ def rows(records: Sequence[Record]) -> tuple[MissionRow, dict[RunId, RunRow]]:
     runs: dict[RunId, RunRow] = {}
     for record in records:
         mission = project_mission(mission, record)
-        for run in project_runs(runs.get, mission.owner_id, record):
+        for run in project_runs(runs.get, mission, record):
             runs[run.run_id] = run
     assert mission is not None
     return mission, runs

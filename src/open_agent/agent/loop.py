@@ -18,6 +18,7 @@ from open_agent.agent.moves import (
     Compact,
     Dismiss,
     Stop,
+    TakeDefault,
     Tell,
     Wait,
     next_move,
@@ -26,6 +27,7 @@ from open_agent.core.run import Outcome
 from open_agent.core.text import cut_to_bytes
 from open_agent.events.active_run import RESULT_BYTES
 from open_agent.events.log import BudgetSpent
+from open_agent.events.model.answer import AnswerDefaulted
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunFinished, RunWaiting
 
@@ -55,6 +57,8 @@ async def carry_on(ctx: RunContext) -> Outcome | Parked:  # noqa: C901 - a case 
             case Wait() as wait:
                 if await _park(ctx, wait):
                     return Parked(wait.until)
+            case TakeDefault(call_id):
+                await ctx.append(AnswerDefaulted(call_id=call_id, decided_on=ctx.state.seq))
             case Stop() as stop:
                 if await finish(ctx, stop):
                     return stop.outcome

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from open_agent.agent.limits import Rules
+from open_agent.core.ids import CallId
 from open_agent.core.run import Outcome
 from open_agent.events.active_run import ActiveRun, OpenCall, count_repeats
 from open_agent.events.fold import MissionState
@@ -67,6 +68,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeDefault:
+    """Nobody answered the question about this call in time."""
+
+    call_id: CallId
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the run."""
 
@@ -75,7 +83,7 @@ class Stop:
     result: str
 
 
-Move = AskModel | CallTools | Dismiss | Tell | Compact | Wait | Stop
+Move = AskModel | CallTools | Dismiss | Tell | Compact | Wait | TakeDefault | Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ def next_move(view: View, rules: Rules, now: datetime) -> Move:
     """Decide what happens next in the active run, with no model call in flight."""
     return (
         _when_stopped(view.run)
+        or _when_asked(view.run, now)
         or _when_called(view.run)
         or _when_out_of_time(view.run, now)
         or _when_failed(view, rules, now)
@@ -122,6 +131,20 @@ def _when_stopped(run: ActiveRun) -> Move | None:
     if run.is_cancelled:
         return Stop(Outcome.CANCELLED, "user", "The run was cancelled.")
     return Stop(Outcome.CANCELLED, "interrupted", "A new message interrupted the run.")
+
+
+def _when_asked(run: ActiveRun, now: datetime) -> Move | None:
+    """The next call needs a person: wait, at most until the deadline."""
+    if not run.unanswered:
+        return None
+    call = run.unanswered[0].call
+    question = run.questions.get(call.call_id)
+    if question is None or question.is_settled:
+        return None
+    if now >= question.until:
+        return TakeDefault(call.call_id)
+    reason = "waiting_for_tool" if question.kind == "input" else "waiting_for_approval"
+    return Wait(question.until, reason, WAITS_FOR_PERSON[question.kind].format(name=call.name))
 
 
 def _when_called(run: ActiveRun) -> Move | None:
@@ -312,6 +335,10 @@ def _input_room(run: ActiveRun, rules: Rules) -> int:
     return max(window // 4, window - rules.windows.output_tokens(model))
 
 
+WAITS_FOR_PERSON = {
+    "input": "{name} waits for an answer.",
+    "approval": "{name} waits for somebody to allow it.",
+}
 EMPTY_REPLY = (
     "Your last reply was empty. Go on with the task: call a tool, or, when everything is done, "
     "say in plain text what you did."

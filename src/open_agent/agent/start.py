@@ -24,27 +24,32 @@ class RunDefaults:
 def choose_messages(state: MissionState) -> list[PendingMessage]:
     """What the next run is about: an interrupting message first, else the oldest.
 
-    Steering messages that no model call saw come along.
+    Steering messages that no model call saw come along. Nothing while the queue is held.
     """
+    if state.is_held:
+        return []
     interrupts = [message for message in state.pending if message.delivery == "interrupt"]
     steering = [message for message in state.pending if message.delivery == "steer"]
     queued = [message for message in state.pending if message.delivery == "queue"]
     return steering + (interrupts or queued[:1])
 
 
-async def start_run(ctx: RunContext, defaults: RunDefaults) -> None:
-    """Append the start of a run that takes the mission's next messages."""
+async def start_run(ctx: RunContext, defaults: RunDefaults) -> bool:
+    """Append the start of a run that takes the mission's next messages.
+
+    False when the log had moved, so that other messages may be next.
+    """
     messages = choose_messages(ctx.state)
     options = messages[-1].options
-    run_id = RunId(new_uuid())
-    await ctx.append(
+    run_id, parent = RunId(new_uuid()), ctx.state.parent
+    return await ctx.append(
         RunStarted(
             message_ids=[MessageId(message.message_id) for message in messages],
             backend=options.backend or defaults.backend,
-            model=options.model or defaults.model,
+            model=options.model or ctx.state.model or defaults.model,
             fallback_model=defaults.fallback_model,
             limits=_limits(options, defaults.limits),
-            root_run_id=run_id,
+            root_run_id=parent.root_run_id if parent else run_id,
             instructions=await read_instructions(ctx.workspace),
         ),
         run_id=run_id,

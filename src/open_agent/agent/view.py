@@ -5,6 +5,7 @@ from open_agent.core.ids import MissionId
 from open_agent.events.fold import MissionState
 from open_agent.events.log import EventLog
 from open_agent.events.model.history import HistoryCompacted
+from open_agent.events.record import Record
 from open_agent.models.encoding import Conversation
 
 PAGE = 2_000
@@ -25,10 +26,17 @@ async def load_view(
     if compacted is not None:
         event = compacted.event
         assert isinstance(event, HistoryCompacted)
-        state = MissionState.model_validate(event.state["mission"])
-        conversation.restore(event)
-        for seq in conversation.missing:
-            for record in await log.read(mission_id, after=seq - 1, limit=1):
+        dumped = event.state["mission"]
+        queue = [*dumped.get("queue", ()), *dumped.get("edits", ())]
+        # The conversation itself knows which steering messages had no place yet.
+        steering = set(dumped.get("steering", ()))
+        waiting = (seq for seq in queue if seq <= event.upto_seq and seq not in steering)
+        conversation.restore(event, waiting)
+        records = await _read_all(log, mission_id, {*conversation.missing, *queue})
+        state = MissionState.restore(dumped, records)
+        needed = set(conversation.missing)
+        for record in records:
+            if record.seq in needed:
                 conversation.apply(record)
         after = event.upto_seq
     while page := await log.read(mission_id, after=after, limit=PAGE):
@@ -40,3 +48,14 @@ async def load_view(
     if state.run is not None:
         conversation.set_system(system_prompt(state))
     return state, conversation
+
+
+async def _read_all(log: EventLog, mission_id: MissionId, seqs: set[int]) -> list[Record]:
+    """The records of these places, in order; neighbours are read together."""
+    found: list[Record] = []
+    wanted = sorted(seqs)
+    while wanted:
+        page = await log.read(mission_id, after=wanted[0] - 1, limit=min(PAGE, len(wanted)))
+        found += (record for record in page if record.seq in seqs)
+        wanted = [seq for seq in wanted if seq > page[-1].seq]
+    return found

@@ -5,10 +5,11 @@ The row is a projection of the mission's log and can be rebuilt from it.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from open_agent.core.ids import MissionId, RunId, UserId
+from open_agent.core.ids import CallId, MissionId, RunId, UserId
 from open_agent.core.run import Outcome, RunState, Usage
 
 
@@ -19,6 +20,8 @@ class MissionKind(StrEnum):
     """One instruction and one run, submitted through the task API."""
     MISSION = "mission"
     """A conversation."""
+    CHILD = "child"
+    """What a run of another mission delegated; shown within that one."""
 
 
 class MissionStatus(StrEnum):
@@ -30,6 +33,18 @@ class MissionStatus(StrEnum):
     INTERRUPTED = "interrupted"
     BLOCKED = "blocked"
     NOT_FEASIBLE = "not_feasible"
+
+
+class Question(BaseModel):
+    """A call of the newest run that waits for a person."""
+
+    model_config = ConfigDict(frozen=True)
+
+    call_id: CallId
+    name: str
+    kind: Literal["input", "approval"]
+    until: datetime
+    """When the default is taken."""
 
 
 class Mission(BaseModel):
@@ -46,6 +61,14 @@ class Mission(BaseModel):
     updated_at: datetime
     last_seq: int
     """The `seq` of its newest event."""
+    parent_id: MissionId | None = None
+    """The mission that delegated this one."""
+    wanted_model: str | None = None
+    """The model for runs whose message names none."""
+    summary: str | None = None
+    """What was said when the status was set."""
+    status_at: datetime | None = None
+    """When the status was set last."""
     workspace: str
     """The absolute path of its working directory."""
     run_id: RunId | None
@@ -66,3 +89,11 @@ class Mission(BaseModel):
     """By all runs."""
     wake_at: datetime | None
     """When a waiting run goes on by itself."""
+    messages: int = 0
+    """Received in all."""
+    queued: int = 0
+    """Messages that no run has taken yet."""
+    is_held: bool = False
+    """A cancel stopped the queue; the next message, or a release, lets it go on."""
+    questions: tuple[Question, ...] = ()
+    """What waits for a person."""

@@ -88,7 +88,8 @@ class Worker:
             if ctx.state.run is None:
                 if not choose_messages(ctx.state):
                     return
-                await start_run(ctx, self._defaults)
+                if not await start_run(ctx, self._defaults):
+                    continue
             run_id = ctx.run.run_id
             result: Outcome | Parked = await self._backend(ctx.state).carry_on(ctx)
             if isinstance(result, Parked):

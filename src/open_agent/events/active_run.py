@@ -5,13 +5,19 @@ Part of `fold.py`, which holds the mission around it.
 
 import hashlib
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from open_agent.core.ids import CallId, RunId
 from open_agent.core.run import Limits, Usage
 from open_agent.core.text import cut_to_bytes
+from open_agent.events.model.answer import (
+    AnswerDefaulted,
+    AnswerGiven,
+    AnswerRequested,
+    QuestionKind,
+)
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.model_call import (
     ModelAnswered,
@@ -39,6 +45,18 @@ class OpenCall(BaseModel):
     stage: Literal["requested", "called", "returned"] = "requested"
     effect: str | None = None
     """Known once it was called."""
+
+
+class Question(BaseModel):
+    """What a person was asked about a call, and the answer once there is one."""
+
+    kind: QuestionKind
+    until: datetime
+    default: Any = None
+    is_settled: bool = False
+    is_defaulted: bool = False
+    """Nobody answered in time."""
+    answer: Any = None
 
 
 class ActiveRun(BaseModel):
@@ -77,6 +95,8 @@ class ActiveRun(BaseModel):
 
     calls: list[OpenCall] = Field(default_factory=list[OpenCall])
     """Of the newest answer, in its order; empty when it asked for none."""
+    questions: dict[CallId, Question] = Field(default_factory=dict[CallId, Question])
+    """What was asked about `calls`."""
     answer_text: str = ""
     """Of the newest answer, when it asked for no calls."""
     finish_reason: str | None = None
@@ -129,6 +149,8 @@ class ActiveRun(BaseModel):
                 self._mark(event.call_id, "called", event.effect)
             case ToolReturned():
                 self._return(event)
+            case AnswerRequested() | AnswerGiven() | AnswerDefaulted():
+                self._ask_person(event)
             case RunWaiting(reason="provider.unreachable"):
                 self.parks += 1
                 self.failures = 0
@@ -165,6 +187,7 @@ class ActiveRun(BaseModel):
         self.steps_answered += 1
         self.failure, self.failures, self.parks, self.compactions_at_step = None, 0, 0, 0
         self.calls = [OpenCall(call=call) for call in event.tool_calls]
+        self.questions = {}
         self.answer_text = "" if event.tool_calls else cut_to_bytes(event.text, RESULT_BYTES)
         self.finish_reason = event.finish_reason
         if asked is not None:
@@ -188,6 +211,19 @@ class ActiveRun(BaseModel):
         else:
             self.failure = event.model_copy(update={"partial_text": ""})
             self.failures += 1
+
+    def _ask_person(self, event: AnswerRequested | AnswerGiven | AnswerDefaulted) -> None:
+        if isinstance(event, AnswerRequested):
+            self.questions[event.call_id] = Question(
+                kind=event.kind, until=event.until, default=event.default
+            )
+            return
+        question = self.questions.get(event.call_id)
+        if question is None or question.is_settled:
+            return
+        question.is_settled = True
+        question.is_defaulted = isinstance(event, AnswerDefaulted)
+        question.answer = event.answer if isinstance(event, AnswerGiven) else question.default
 
     def _mark(
         self, call_id: CallId, stage: Literal["called", "returned"], effect: str | None

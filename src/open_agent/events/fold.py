@@ -12,15 +12,24 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from open_agent.core.ids import CallId, MessageId, RunId
+from open_agent.core.mission import MissionKind
 from open_agent.events.active_run import ActiveRun
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import Delivery, MessageReceived, RunOptions
-from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.mission import MissionCreated, Parent
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked
+from open_agent.events.model.queue import (
+    MessageEdited,
+    MessageMoved,
+    MessageRemoved,
+    QueueReleased,
+)
 from open_agent.events.model.run import RunFinished, RunStarted
 from open_agent.events.model.union import UnknownEvent
 from open_agent.events.record import Record
 
+_PLACES = ("queue", "edits", "steering")
+"""What a written state says of the queue: places in the log."""
 CALL_IDS_KEPT = 500
 """So that the state stays small; providers that repeat an id do so from one reply to the next."""
 
@@ -30,6 +39,8 @@ class PendingMessage(BaseModel):
 
     message_id: MessageId
     seq: int
+    edited: int | None = None
+    """The `seq` of its newest edit."""
     delivery: Delivery
     options: RunOptions
 
@@ -40,6 +51,10 @@ class MissionState(BaseModel):
     seq: int = 0
     """The newest record folded."""
     workspace: str = ""
+    kind: MissionKind = MissionKind.TASK
+    model: str | None = None
+    """For runs whose message names none."""
+    parent: Parent | None = None
     pending: list[PendingMessage] = Field(default_factory=list[PendingMessage])
     """Messages that the model has not been asked about, oldest first."""
     run: ActiveRun | None = None
@@ -47,7 +62,9 @@ class MissionState(BaseModel):
     call_ids: list[CallId] = Field(default_factory=list[CallId])
     """The newest call ids of the mission, oldest first: none of them may be used again."""
     is_cancelled_early: bool = False
-    """A cancel arrived while messages waited and no run was active."""
+    """A cancel arrived while messages waited and no run was active, where a run must end so."""
+    is_held: bool = False
+    """A cancel stopped the queue; the next message, or a release, lets it go on."""
     unknown_type: str | None = None
     """An event type of a newer release was met; this release must not work on the mission."""
 
@@ -66,9 +83,12 @@ class MissionState(BaseModel):
             case RunFinished():
                 self.run, self.last_run, self.is_cancelled_early = None, event, False
             case MissionCreated():
-                self.workspace = event.workspace
+                self.workspace, self.kind = event.workspace, event.kind
+                self.model, self.parent = event.model, event.parent
             case CancelRequested():
                 self._cancel()
+            case MessageEdited() | MessageMoved() | MessageRemoved() | QueueReleased():
+                self._change_queue(record.seq, event)
             case _:
                 self._work(record)
 
@@ -83,8 +103,36 @@ class MissionState(BaseModel):
         return any(message.delivery == "steer" for message in self.pending)
 
     def dump(self) -> dict[str, Any]:
-        """The state as JSON values, for `history.compacted`."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """The state as JSON values, for `history.compacted`.
+
+        Of the queue, only places in the log, in their order: ten thousand messages have to fit.
+        """
+        state = self.model_dump(mode="json", exclude_defaults=True, exclude={"pending"})
+        if self.pending:
+            state["queue"] = [message.seq for message in self.pending]
+            state["edits"] = [message.edited for message in self.pending if message.edited]
+            state["steering"] = [m.seq for m in self.pending if m.delivery == "steer"]
+        return state
+
+    @staticmethod
+    def restore(state: dict[str, Any], records: Iterable[Record]) -> "MissionState":
+        """The state that was dumped; `records` are those that its queue and edits name."""
+        fields = {key: value for key, value in state.items() if key not in _PLACES}
+        # Before the queue was kept apart, it stood in the state as it was.
+        restored = MissionState.model_validate(fields)
+        found: dict[int, PendingMessage] = {}
+        for record in records:
+            match record.event:
+                case MessageReceived() as event:
+                    found[record.seq] = _pending(record.seq, event)
+                case MessageEdited() as event:
+                    for message in found.values():
+                        if message.message_id == event.message_id:
+                            message.edited = record.seq
+                case _:
+                    pass
+        restored.pending += (found[seq] for seq in state.get("queue", ()))
+        return restored
 
     def _work(self, record: Record) -> None:
         event = record.event
@@ -97,14 +145,8 @@ class MissionState(BaseModel):
             self.pending = [m for m in self.pending if m.delivery != "steer"]
 
     def _receive(self, seq: int, message: MessageReceived) -> None:
-        self.pending.append(
-            PendingMessage(
-                message_id=message.message_id,
-                seq=seq,
-                delivery=message.delivery,
-                options=message.options,
-            )
-        )
+        self.pending.append(_pending(seq, message))
+        self.is_held = False
         if self.run is not None and message.delivery == "interrupt":
             self.run.is_interrupted = True
 
@@ -127,8 +169,44 @@ class MissionState(BaseModel):
     def _cancel(self) -> None:
         if self.run is not None:
             self.run.is_cancelled = True
-        elif self.pending:
+        elif self.pending and self.kind is not MissionKind.MISSION:
             self.is_cancelled_early = True
+        if self.kind is MissionKind.MISSION:
+            self.is_held = True
+
+    def _change_queue(
+        self, seq: int, event: MessageEdited | MessageMoved | MessageRemoved | QueueReleased
+    ) -> None:
+        if isinstance(event, QueueReleased):
+            self.is_held = False
+            return
+        place = self._place_of(event.message_id)
+        if place is None:
+            return
+        match event:
+            case MessageEdited():
+                self.pending[place].edited = seq
+            case MessageRemoved():
+                del self.pending[place]
+            case MessageMoved():
+                message = self.pending.pop(place)
+                before = self._place_of(event.before)
+                self.pending.insert(len(self.pending) if before is None else before, message)
+
+    def _place_of(self, message_id: MessageId | None) -> int | None:
+        for place, message in enumerate(self.pending):
+            if message.message_id == message_id:
+                return place
+        return None
+
+
+def _pending(seq: int, message: MessageReceived) -> PendingMessage:
+    return PendingMessage(
+        message_id=message.message_id,
+        seq=seq,
+        delivery=message.delivery,
+        options=message.options,
+    )
 
 
 def fold(records: Iterable[Record], state: MissionState | None = None) -> MissionState:

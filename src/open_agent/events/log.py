@@ -6,6 +6,7 @@ SQL: `store/` makes it durable, `testing/log.py` keeps it in memory.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from open_agent.core.ids import MissionId, RunId, UserId
@@ -54,6 +55,16 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A record of another mission that a fork takes over, or what closes it."""
+
+    event: Event
+    run_id: RunId | None
+    at: datetime | None = None
+    """When it happened; absent for what happens with the fork."""
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedRecord:
     """A record as it goes to readers, without having been decoded."""
 
@@ -90,6 +101,36 @@ class EventLog(Protocol):
         """
         ...
 
+    async def fork_mission(
+        self,
+        mission_id: MissionId,
+        created: MissionCreated,
+        copies: Sequence[Copy],
+        *,
+        key: str | None,
+        digest: str,
+    ) -> Opened:
+        """Create a mission that begins with `copies`, as many as `created.forked_from` says.
+
+        Raises:
+            Conflict: The key was used for a different request (`idempotency.key_reused`).
+        """
+        ...
+
+    async def delete_mission(
+        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+    ) -> Appended:
+        """Remove a mission and what it delegated; `mission.deleted` is left of each.
+
+        Blobs and workspaces are for the caller to remove, afterwards.
+
+        Raises:
+            NotFound: The mission does not exist or is not the owner's.
+            Conflict: One of them has a run (`mission.running`), or another mission delegated it
+                (`mission.delegated`).
+        """
+        ...
+
     async def append(
         self,
         mission_id: MissionId,
@@ -118,6 +159,16 @@ class EventLog(Protocol):
 
         Raises:
             NotFound: The mission does not exist or is not the owner's.
+            OpenAgentError: It does not fit what waits there now, as `queue.refusal` says.
+        """
+        ...
+
+    async def read_owned(
+        self, owner: UserId, *, after: int = 0, limit: int = 1000
+    ) -> list[EncodedRecord]:
+        """Records of all that is the owner's, with `owner_seq > after`, in that order.
+
+        Deleted missions leave gaps.
         """
         ...
 

@@ -5,21 +5,38 @@ event, and `store/rebuild.py` calls them over a whole log: the results must be t
 nothing of SQL, of leases, or of who appends.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import assert_never
 
-from open_agent.core.ids import MessageId, MissionId, RunId, UserId
+from open_agent.core.ids import CallId, MissionId, RunId, UserId
 from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.core.run import Outcome, RunState, Usage
+from open_agent.events.model.answer import (
+    AnswerDefaulted,
+    AnswerGiven,
+    AnswerRequested,
+    QuestionKind,
+)
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
-from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.mission import (
+    MissionCreated,
+    MissionDeleted,
+    MissionRenamed,
+    MissionSelected,
+    MissionStatusChanged,
+)
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelFailed
 from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.queue import (
+    MessageEdited,
+    MessageMoved,
+    MessageRemoved,
+    QueueReleased,
+)
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.events.model.union import UnknownEvent
@@ -28,10 +45,35 @@ from open_agent.events.record import Record
 MAX_RESULT_BYTES = 64 * 1024
 """How much of a run's last word the mission's row keeps."""
 
-CHANGES_RUNS = (RunStarted, ModelAsked, ModelAnswered, ModelFailed, RunFinished)
-"""The events that change a run's row."""
+SpokenEvent = (
+    MessageReceived
+    | CancelRequested
+    | AnswerRequested
+    | AnswerGiven
+    | AnswerDefaulted
+    | MessageRemoved
+    | MessageEdited
+    | MessageMoved
+    | QueueReleased
+    | MissionRenamed
+    | MissionStatusChanged
+    | MissionSelected
+    | MissionDeleted
+)
+"""What is not the work of a run itself."""
 
 _ACTIVE = (RunState.RUNNING, RunState.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """What a call of the newest run asked a person, answered or not."""
+
+    call_id: CallId
+    name: str
+    kind: QuestionKind
+    until: datetime
+    is_settled: bool = False
 
 
 @dataclass(slots=True)
@@ -48,7 +90,17 @@ class MissionRow:
     created_at: datetime
     updated_at: datetime
     last_seq: int
+    parent_id: MissionId | None = None
+    """The mission that delegated this one."""
+    wanted_model: str | None = None
+    """For runs whose message names none."""
+    copies_until: int = 0
+    """The `seq` of the last record that was copied from another mission."""
     status: MissionStatus = MissionStatus.ACTIVE
+    summary: str | None = None
+    """What was said when the status was set."""
+    status_at: datetime | None = None
+    """When the status was set last."""
     run_id: RunId | None = None
     run_state: RunState = RunState.IDLE
     outcome: Outcome | None = None
@@ -62,34 +114,15 @@ class MissionRow:
     wake_at: datetime | None = None
     ready_at: datetime | None = None
     """Since when, or from when, a worker should hold it; absent while there is nothing to do."""
-    waiting: tuple[MessageId, ...] = ()
-    """Messages that no run has taken yet, oldest first."""
-    steering: tuple[MessageId, ...] = ()
-    """Those of `waiting` that any run takes at its next model call, as `fold.py` has it."""
-
-
-@dataclass(slots=True)
-class RunRow:
-    """A run as its row has it: its limits, what it used, and what is reserved on its budget."""
-
-    run_id: RunId
-    root_run_id: RunId
-    mission_id: MissionId
-    owner_id: UserId
-    started_at: datetime
-    finished_at: datetime | None = None
-    outcome: Outcome | None = None
-    budget: int = 0
-    """Micro-dollars; 0 means no budget. Only a root's counts."""
-    spent: int = 0
-    """By this run and, on a root, by every run that draws on it."""
-    reserved: int = 0
-    """Worst cases of calls in flight, of this run and of those that draw on it."""
-    asked: int = 0
-    """The part of `reserved` that is this run's own."""
-    steps: int = 0
-    usage: Usage = field(default_factory=Usage)
-    """By this run alone."""
+    messages: int = 0
+    """Received in all."""
+    queued: int = 0
+    """Messages that no run has taken yet; `queue.py` has them."""
+    steered: int = 0
+    """Those of them that any run takes at its next model call, as `fold.py` has it."""
+    is_held: bool = False
+    """A cancel stopped the queue."""
+    questions: tuple[OpenQuestion, ...] = ()
 
 
 _all_fields = attrgetter(*(field.name for field in fields(MissionRow)))
@@ -109,100 +142,64 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
             created_at=record.at,
             updated_at=record.at,
             last_seq=record.seq,
+            parent_id=event.parent and event.parent.mission_id,
+            wanted_model=_optional(event.model),
+            copies_until=event.forked_from.copies + 1 if event.forked_from else 0,
         )
     if row is None:
         raise ValueError(f"The log of {record.mission_id} does not begin with mission.created")
     # `dataclasses.replace` would take 5 µs for each change of an append that takes 60 in all.
     row = MissionRow(*_all_fields(row))
-    row.updated_at, row.last_seq = record.at, record.seq
+    if not isinstance(event, MissionSelected):
+        row.updated_at = record.at
+    row.last_seq = record.seq
     match event:
         case ToolCalled() | ToolReturned() | NoticeGiven() | RunRecovered() | HistoryCompacted():
             _go_on(row)
         case ModelAsked() | ModelAnswered() | ModelFailed():
             _go_on(row)
-            _take_model_call(row, event)
-        case MessageReceived() | CancelRequested():
-            _take_word(row, event)
+            _take_model_call(row, event, is_copy=record.seq <= row.copies_until)
+        case RunStarted() | RunWaiting() | RunFinished():
+            _live(row, event, record.run_id)
+        case UnknownEvent():
+            pass
+        case _:
+            _hear(row, event)
+    return row
+
+
+def _live(
+    row: MissionRow, event: RunStarted | RunWaiting | RunFinished, run_id: RunId | None
+) -> None:
+    """A run begins, waits or ends."""
+    match event:
         case RunStarted():
-            _start_run(row, event, record.run_id)
+            _start_run(row, event, run_id)
         case RunWaiting():
             row.run_state, row.reason = RunState.WAITING, _clean(event.reason)
             row.wake_at = row.ready_at = event.until
         case RunFinished():
             _finish_run(row, event)
-        case UnknownEvent():
+
+
+def _hear(row: MissionRow, event: SpokenEvent) -> None:
+    """Somebody says something, or is asked."""
+    match event:
+        case MessageReceived() | CancelRequested():
+            _take_word(row, event)
+        case AnswerRequested() | AnswerGiven() | AnswerDefaulted():
+            _take_answer(row, event)
+        case MessageRemoved() | QueueReleased():
+            _change_queue(row, event)
+        case MissionRenamed():
+            row.title = _clean(event.title)
+        case MissionStatusChanged():
+            row.status, row.summary = event.status, _optional(event.summary)
+            row.status_at = row.updated_at
+        case MissionSelected() | MissionDeleted() | MessageEdited() | MessageMoved():
             pass
         case _:
             assert_never(event)
-    return row
-
-
-def project_run(row: RunRow | None, owner: UserId, record: Record) -> RunRow | None:
-    """The row of the run that `record` belongs to, after it; absent while it has not started."""
-    event = record.event
-    if isinstance(event, RunStarted) and record.run_id is not None:
-        return RunRow(
-            run_id=record.run_id,
-            root_run_id=event.root_run_id,
-            mission_id=record.mission_id,
-            owner_id=owner,
-            started_at=record.at,
-            budget=event.limits.budget_microdollars,
-        )
-    if row is None:
-        return None
-    match event:
-        case ModelAsked() if row.finished_at is None:
-            amount = event.reserved_microdollars
-            return replace(row, asked=row.asked + amount, reserved=row.reserved + amount)
-        case ModelAnswered() | ModelFailed():
-            is_step = isinstance(event, ModelAnswered) and event.purpose == "step"
-            return replace(
-                row,
-                asked=0,
-                reserved=max(0, row.reserved - row.asked),
-                spent=row.spent + event.cost_microdollars,
-                usage=row.usage + event.usage,
-                steps=row.steps + is_step,
-            )
-        case RunFinished():
-            return replace(
-                row,
-                finished_at=record.at,
-                outcome=event.outcome,
-                steps=event.steps,
-                asked=0,
-                reserved=0,
-            )
-        case _:
-            return row
-
-
-def project_runs(
-    find: Callable[[RunId], RunRow | None], owner: UserId, record: Record
-) -> list[RunRow]:
-    """Every run's row that `record` changes: its own run's, and that of the root it draws on."""
-    if record.run_id is None or not isinstance(record.event, CHANGES_RUNS):
-        return []
-    before = find(record.run_id)
-    after = project_run(before, owner, record)
-    if after is None:
-        return []
-    root = before and find(before.root_run_id)
-    if before is None or root is None or root.run_id == after.run_id:
-        return [after]
-    return [after, _draw_on_root(root, before, after)]
-
-
-def fits_budget(root: RunRow, ask: int) -> bool:
-    """Whether a call whose worst case is `ask` may be made on the root's budget."""
-    return root.budget == 0 or root.spent + root.reserved + ask <= root.budget
-
-
-def _draw_on_root(root: RunRow, before: RunRow, after: RunRow) -> RunRow:
-    """The root's row after a run that draws on it changed from `before` to `after`."""
-    reserved = 0 if root.finished_at else max(0, root.reserved + after.asked - before.asked)
-    return replace(root, reserved=reserved, spent=root.spent + after.spent - before.spent)
 
 
 def _go_on(row: MissionRow) -> None:
@@ -218,47 +215,91 @@ def _take_word(row: MissionRow, event: MessageReceived | CancelRequested) -> Non
     if row.run_state is RunState.WAITING:
         row.wake_at = row.ready_at = at if row.wake_at is None else min(at, row.wake_at)
     if isinstance(event, CancelRequested):
+        if row.kind is MissionKind.MISSION:
+            row.is_held = True
+            _rest(row)
         return
-    row.waiting = (*row.waiting, event.message_id)
+    row.messages += 1
+    row.queued += 1
+    row.steered += event.delivery == "steer"
     row.model = row.model or _optional(event.options.model)
-    if event.delivery == "steer":
-        row.steering = (*row.steering, event.message_id)
-    if not is_active and row.run_state is not RunState.QUEUED:
-        row.run_state, row.ready_at = RunState.QUEUED, at
+    row.is_held = False
+    if row.status is not MissionStatus.ACTIVE:
+        row.status, row.summary, row.status_at = MissionStatus.ACTIVE, None, at
+    if not is_active:
+        _queue_up(row)
+
+
+def _change_queue(row: MissionRow, event: MessageRemoved | QueueReleased) -> None:
+    if isinstance(event, QueueReleased):
+        row.is_held = False
+        if row.queued and row.run_state not in _ACTIVE:
+            _queue_up(row)
+        return
+    row.queued = max(0, row.queued - 1)
+    if not row.queued:
+        _rest(row)
+
+
+def _queue_up(row: MissionRow) -> None:
+    """A mission that rested has something to do."""
+    if row.run_state is not RunState.QUEUED:
+        row.run_state, row.ready_at = RunState.QUEUED, row.updated_at
+
+
+def _rest(row: MissionRow) -> None:
+    """A mission that waited for a worker has nothing to do now."""
+    if row.run_state is RunState.QUEUED:
+        row.run_state = RunState.IDLE if row.run_id is None else RunState.FINISHED
+        row.ready_at = None
+
+
+def _take_answer(row: MissionRow, event: AnswerRequested | AnswerGiven | AnswerDefaulted) -> None:
+    """A question is asked, or settled: a run that waits for it goes on."""
+    if isinstance(event, AnswerRequested):
+        asked = OpenQuestion(event.call_id, _clean(event.name), event.kind, event.until)
+        row.questions = (*row.questions, asked)
+        return
+    row.questions = tuple(
+        replace(question, is_settled=True) if question.call_id == event.call_id else question
+        for question in row.questions
+    )
+    if row.run_state is RunState.WAITING:
+        at = row.updated_at
+        row.wake_at = row.ready_at = at if row.wake_at is None else min(at, row.wake_at)
 
 
 def _start_run(row: MissionRow, event: RunStarted, run_id: RunId | None) -> None:
-    taken = frozenset(event.message_ids)
     row.run_id, row.run_state = run_id, RunState.RUNNING
     row.outcome = row.reason = row.result = row.wake_at = None
     row.model, row.steps = _clean(event.model), 0
     row.ready_at = row.updated_at
-    row.waiting = _without(row.waiting, taken)
-    row.steering = _without(row.steering, taken)
+    row.queued, row.steered = max(0, row.queued - len(event.message_ids)), 0
+    row.questions = ()
 
 
 def _finish_run(row: MissionRow, event: RunFinished) -> None:
-    row.run_state = RunState.QUEUED if row.waiting else RunState.FINISHED
+    goes_on = row.queued > 0 and not row.is_held
+    row.run_state = RunState.QUEUED if goes_on else RunState.FINISHED
     row.outcome, row.reason = event.outcome, _clean(event.reason)
     row.result, row.steps = _cut(event.result), event.steps
-    row.wake_at, row.ready_at = None, row.updated_at if row.waiting else None
+    row.wake_at, row.ready_at = None, row.updated_at if goes_on else None
+    row.questions = ()
 
 
-def _take_model_call(row: MissionRow, event: ModelAsked | ModelAnswered | ModelFailed) -> None:
+def _take_model_call(
+    row: MissionRow, event: ModelAsked | ModelAnswered | ModelFailed, *, is_copy: bool
+) -> None:
     if isinstance(event, ModelAsked):
-        if event.purpose == "step" and row.steering:
-            row.waiting = _without(row.waiting, frozenset(row.steering))
-            row.steering = ()
+        if event.purpose == "step" and row.steered:
+            row.queued, row.steered = max(0, row.queued - row.steered), 0
         return
-    row.usage += event.usage
-    row.spent += event.cost_microdollars
+    if not is_copy:
+        row.usage += event.usage
+        row.spent += event.cost_microdollars
     if isinstance(event, ModelAnswered) and event.purpose == "step":
         row.steps += 1
         row.model = _clean(event.model)
-
-
-def _without(messages: tuple[MessageId, ...], taken: frozenset[MessageId]) -> tuple[MessageId, ...]:
-    return tuple(message for message in messages if message not in taken)
 
 
 def _cut(text: str) -> str:

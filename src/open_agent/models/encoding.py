@@ -5,7 +5,7 @@ of the log alone, so a worker that takes over sends the same bytes, and the begi
 stays the same from step to step, which is what providers cache.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from open_agent.events.model.model_call import (
     RequestedCall,
 )
 from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.queue import MessageEdited, MessageRemoved
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted
 from open_agent.events.model.tool import ToolReturned
 from open_agent.events.record import Record
@@ -131,7 +132,7 @@ class Conversation:
             self._recall(record)
             return
         match event:
-            case MessageReceived() | NoticeGiven():
+            case MessageReceived() | NoticeGiven() | MessageEdited() | MessageRemoved():
                 self._wait(seq, event)
             case ModelAsked():
                 self._is_in_flight, self._asked_model = True, event.model
@@ -189,17 +190,25 @@ class Conversation:
     def dump_state(self, cut: Cut) -> dict[str, Any]:
         """What `restore` needs beside the event itself, for `HistoryCompacted.state`."""
         last = next(part for part in reversed(self._fragments) if part.end_seq <= cut.upto_seq)
-        untaken = (item.seq for item in self._waiting if item.seq <= cut.upto_seq)
+        untaken = (
+            item.seq
+            for item in self._waiting
+            if item.seq <= cut.upto_seq and (item.is_steering or item.message_id is None)
+        )
         return {"is_active": last.is_active, "waiting": sorted({*cut.waiting, *untaken})}
 
-    def restore(self, compacted: HistoryCompacted) -> None:
+    def restore(self, compacted: HistoryCompacted, queue: Iterable[int] = ()) -> None:
         """Begin where the newest compaction left off; only for an empty conversation.
 
         The records that `missing` then names are applied first, then all after `upto_seq`.
+
+        Args:
+            compacted: The compaction.
+            queue: The records of messages that waited then, and of their edits.
         """
         state = as_object(compacted.state.get("conversation"))
         self._is_active = state.get("is_active") is True
-        self._missing = set(as_list(state.get("waiting")))
+        self._missing = {*as_list(state.get("waiting")), *queue}
         self._restored_upto = compacted.upto_seq
         self._shorten(compacted)
 
@@ -208,17 +217,24 @@ class Conversation:
         if record.seq not in self._missing:
             raise ConversationBroken(f"record {record.seq} came before {self.missing}")
         self._missing.discard(record.seq)
-        if isinstance(event, MessageReceived | NoticeGiven):
+        if isinstance(event, MessageReceived | NoticeGiven | MessageEdited):
             self._wait(record.seq, event)
 
-    def _wait(self, seq: int, event: MessageReceived | NoticeGiven) -> None:
+    def _wait(
+        self, seq: int, event: MessageReceived | NoticeGiven | MessageEdited | MessageRemoved
+    ) -> None:
         if isinstance(event, NoticeGiven):
             encoded = encode_user(NOTICE + event.content)
             self._waiting.append(_Waiting(seq, "notice", encoded, None, is_steering=False))
-        else:
+            return
+        message_id = event.message_id
+        if not isinstance(event, MessageReceived):
+            self._waiting = [item for item in self._waiting if item.message_id != message_id]
+        if not isinstance(event, MessageRemoved):
+            # An edit says all of the message, so it takes the place of what it changed.
+            is_steering = isinstance(event, MessageReceived) and event.delivery == "steer"
             encoded = encode_user(event.content)
-            is_steering = event.delivery == "steer"
-            self._waiting.append(_Waiting(seq, "person", encoded, event.message_id, is_steering))
+            self._waiting.append(_Waiting(seq, "person", encoded, message_id, is_steering))
 
     def _start(self, seq: int, event: RunStarted) -> None:
         self._close(seq)

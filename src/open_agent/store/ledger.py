@@ -13,27 +13,28 @@ from typing import Protocol
 
 from open_agent.core.errors import Conflict, NotFound
 from open_agent.core.ids import MissionId, RunId, UserId
+from open_agent.core.mission import MissionKind
+from open_agent.core.run import RunState
 from open_agent.events.codec import make_record
 from open_agent.events.log import Appended, BudgetSpent, LeaseLost, Opened
+from open_agent.events.model.mission import MissionDeleted, MissionSelected
 from open_agent.events.model.model_call import ModelAsked
 from open_agent.events.model.run import RunStarted
-from open_agent.events.projection import (
-    MissionRow,
-    RunRow,
-    fits_budget,
-    project_mission,
-    project_runs,
-)
+from open_agent.events.projection import MissionRow, project_mission
+from open_agent.events.queue import QueueChange, QueueRow, apply_change, project_queue, refusal
 from open_agent.events.record import Record
+from open_agent.events.run_projection import RunRow, fits_budget, project_runs
 from open_agent.events.upcast import FORMAT
 from open_agent.store.requests import (
     AnyRequest,
     AppendRequest,
+    DeleteRequest,
     Draft,
     ExternalRequest,
     OpenRequest,
+    draft_of,
 )
-from open_agent.store.rows import StoredEvent, mission_entity
+from open_agent.store.rows import OwnerRow, StoredEvent, mission_entity
 
 
 @dataclass(slots=True)
@@ -63,8 +64,12 @@ class Source(Protocol):
         """A run, or nothing."""
         ...
 
-    def owner_seq(self, owner: UserId) -> int:
-        """The newest `owner_seq` of an owner; 0 for a new one."""
+    def owner(self, owner: UserId) -> OwnerRow:
+        """An owner, known or new."""
+        ...
+
+    def queue(self, mission_id: MissionId) -> Sequence[QueueRow]:
+        """A mission's queue in its order."""
         ...
 
     def opening(self, owner: UserId, key: str) -> Opening | None:
@@ -91,7 +96,9 @@ class Ledger:
         missions: Missions as they are now.
         changed: Which of `missions` are to be written; new ones are not among them.
         runs: Runs to write.
-        owners: Owners to write, with their newest `owner_seq`.
+        owners: Owners to write.
+        queue: What changes in queues, in order.
+        deleted: Missions to remove, with the `seq` of what is left of each.
     """
 
     def __init__(self, source: Source, now: datetime) -> None:
@@ -103,7 +110,9 @@ class Ledger:
         self.missions: dict[MissionId, HeldMission] = {}
         self.changed: set[MissionId] = set()
         self.runs: dict[RunId, RunRow] = {}
-        self.owners: dict[UserId, int] = {}
+        self.owners: dict[UserId, OwnerRow] = {}
+        self.queue: list[QueueChange] = []
+        self.deleted: dict[MissionId, int] = {}
         self._keys: dict[tuple[str, str], StoredEvent] = {}
         self._openings: dict[tuple[UserId, str], Opening] = {}
 
@@ -116,11 +125,13 @@ class Ledger:
                 return self._append_external(request)
             case OpenRequest():
                 return self._open(request)
+            case DeleteRequest():
+                return self._delete(request)
 
     def _append(self, request: AppendRequest) -> Appended:
         held = self._mission(request.mission_id)
         if held is None:
-            raise mission_not_found(request.mission_id)
+            raise LeaseLost(f"Mission {request.mission_id} does not exist, or no longer")
         if held.epoch != request.epoch:
             raise LeaseLost(
                 f"Mission {request.mission_id} is at epoch {held.epoch}, not {request.epoch}"
@@ -138,6 +149,9 @@ class Ledger:
         first = first or self.source.keyed(request.mission_id, request.key)
         if first is not None:
             return Appended((first.record(),), is_duplicate=True)
+        refused = refusal(held.row, request.draft.event, lambda: self._queue_of(held.row.id))
+        if refused is not None:
+            raise refused
         return Appended(self._write(held, (request.draft,), key=request.key))
 
     def _open(self, request: OpenRequest) -> Opened:
@@ -159,6 +173,37 @@ class Ledger:
             opening = Opening(request.mission_id, request.digest)
             self._openings[request.owner, request.key] = opening
         return Opened(mission_entity(held.row), records)
+
+    def _delete(self, request: DeleteRequest) -> Appended:
+        found = [self._mission(mission_id) for mission_id in request.missions]
+        rows = [held.row for held in found if held and held.row.owner_id == request.owner]
+        if not rows or rows[0].id != request.mission_id:
+            raise mission_not_found(request.mission_id)
+        if rows[0].kind is MissionKind.CHILD:
+            raise Conflict(
+                "mission.delegated",
+                "This mission is part of the one that delegated it. Delete that one.",
+                {"parent_id": rows[0].parent_id},
+            )
+        if any(row.run_state in (RunState.RUNNING, RunState.WAITING) for row in rows):
+            raise Conflict("mission.running", "Cannot delete a running mission. Cancel it first.")
+        return Appended(tuple(self._remove(row, request.by) for row in rows))
+
+    def _remove(self, row: MissionRow, by: UserId) -> Record:
+        owner = self._owner(row.owner_id)
+        was_current = owner.current_mission == row.id
+        draft = draft_of(MissionDeleted(by=by, was_current=was_current))
+        record = make_record(
+            row.last_seq + 1, owner.last_seq + 1, self.now, row.id, None, draft.event
+        )
+        current = None if was_current else owner.current_mission
+        self.owners[row.owner_id] = OwnerRow(record.owner_seq, current)
+        self.new.append(_stored(record, row.owner_id, None, draft))
+        self.deleted[row.id] = record.seq
+        self.changed.discard(row.id)
+        self.opened.pop(row.id, None)
+        self.missions.pop(row.id, None)
+        return record
 
     def _opened_before(self, request: OpenRequest, opening: Opening) -> Opened:
         if opening.digest != request.digest:
@@ -184,7 +229,9 @@ class Ledger:
     ) -> tuple[Record, ...]:
         """Place the drafts in the log; all rows change together, after the last check."""
         row = held.row
-        seq, owner_seq = row.last_seq, self._owner_seq(row.owner_id)
+        owner = self._owner(row.owner_id)
+        seq, owner_seq, current = row.last_seq, owner.last_seq, owner.current_mission
+        queue: list[QueueChange] = []
         runs: dict[RunId, RunRow] = {}
 
         def find(run_id: RunId) -> RunRow | None:
@@ -194,10 +241,18 @@ class Ledger:
         records: list[Record] = []
         for draft in drafts:
             seq, owner_seq = seq + 1, owner_seq + 1
-            record = make_record(seq, owner_seq, self.now, row.id, run_id, draft.event)
-            row = project_mission(row, record)
-            self._check_budget(find, record)
-            runs |= {run.run_id: run for run in project_runs(find, row.owner_id, record)}
+            record = make_record(
+                seq, owner_seq, draft.at or self.now, row.id, draft.run_id or run_id, draft.event
+            )
+            before, row = row, project_mission(row, record)
+            if seq > row.copies_until:
+                self._check_budget(find, record)
+            runs |= {run.run_id: run for run in project_runs(find, row, record)}
+            change = project_queue(before, record, lambda: self._queue_of(held.row.id))
+            if change is not None:
+                queue.append(change)
+            if isinstance(draft.event, MissionSelected):
+                current = row.id
             new.append(_stored(record, row.owner_id, key, draft))
             records.append(record)
         if not new:
@@ -205,7 +260,8 @@ class Ledger:
         held.row = row
         self.changed.add(row.id)
         self.runs |= runs
-        self.owners[row.owner_id] = owner_seq
+        self.queue += queue
+        self.owners[row.owner_id] = OwnerRow(owner_seq, current)
         self.new += new
         if key is not None:
             self._keys[row.id, key] = new[0]
@@ -233,14 +289,22 @@ class Ledger:
         return tuple(event.record() for event in (*old, *new))
 
     def _mission(self, mission_id: MissionId) -> HeldMission | None:
+        if mission_id in self.deleted:
+            return None
         held = self.missions.get(mission_id) or self.source.mission(mission_id)
         if held is not None:
             self.missions[mission_id] = held
         return held
 
-    def _owner_seq(self, owner: UserId) -> int:
-        known = self.owners.get(owner)
-        return self.source.owner_seq(owner) if known is None else known
+    def _owner(self, owner: UserId) -> OwnerRow:
+        return self.owners.get(owner) or self.source.owner(owner)
+
+    def _queue_of(self, mission_id: MissionId) -> Sequence[QueueRow]:
+        rows: Sequence[QueueRow] = self.source.queue(mission_id)
+        for change in self.queue:
+            if change.mission_id == mission_id:
+                rows = apply_change(rows, change)
+        return rows
 
 
 def _row_before(request: OpenRequest, now: datetime) -> MissionRow:

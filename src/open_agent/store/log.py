@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 from open_agent.core.ids import MissionId, RunId, UserId
-from open_agent.events.log import Appended, CommitListener, EncodedRecord, Opened
+from open_agent.events.log import Appended, CommitListener, Copy, EncodedRecord, Opened
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated
 from open_agent.events.model.union import Event, ExternalEvent
@@ -17,7 +17,13 @@ from open_agent.events.record import Record
 from open_agent.store.ledger import mission_not_found
 from open_agent.store.listeners import Listeners
 from open_agent.store.ports import Reader, Writer
-from open_agent.store.requests import append_request, external_request, open_request
+from open_agent.store.requests import (
+    DeleteRequest,
+    append_request,
+    external_request,
+    fork_request,
+    open_request,
+)
 from open_agent.store.rows import Row, event_from
 from open_agent.store.statement import Compile
 from open_agent.store.tables import COMPACTION, events
@@ -45,6 +51,12 @@ class LogStatements:
             select(events.c.owner_id).where(
                 events.c.mission_id == bindparam("mission"), events.c.seq == 1
             )
+        )
+        self.owned = compile_(
+            select(events)
+            .where(events.c.owner_id == bindparam("owner"), events.c.owner_seq > bindparam("after"))
+            .order_by(events.c.owner_seq)
+            .limit(bindparam("rows"))
         )
         self.compaction = compile_(
             select(events)
@@ -77,6 +89,24 @@ class StoredLog:
         """Create a mission with its first events, once per owner and `key`."""
         return await self._writer.open(open_request(mission_id, created, message, key, digest))
 
+    async def fork_mission(
+        self,
+        mission_id: MissionId,
+        created: MissionCreated,
+        copies: Sequence[Copy],
+        *,
+        key: str | None,
+        digest: str,
+    ) -> Opened:
+        """Create a mission that begins with copies."""
+        return await self._writer.open(fork_request(mission_id, created, copies, key, digest))
+
+    async def delete_mission(
+        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+    ) -> Appended:
+        """Remove a mission and what it delegated."""
+        return await self._writer.delete(DeleteRequest(mission_id, tuple(children), owner, by))
+
     async def append(
         self,
         mission_id: MissionId,
@@ -95,6 +125,14 @@ class StoredLog:
     ) -> Appended:
         """Append without a lease, once per mission and `key`."""
         return await self._writer.append(external_request(mission_id, event, key, owner))
+
+    async def read_owned(
+        self, owner: UserId, *, after: int = 0, limit: int = 1000
+    ) -> list[EncodedRecord]:
+        """Records of all that is the owner's, with `owner_seq > after`, in that order."""
+        return await self._reader.fetch(
+            self._sql.owned, _encoded, owner=owner, after=after, rows=limit
+        )
 
     async def read(
         self,

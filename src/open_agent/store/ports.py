@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from open_agent.events.log import Appended, Opened
-from open_agent.store.requests import AppendRequest, ExternalRequest, OpenRequest
+from open_agent.store.requests import (
+    AppendRequest,
+    DeleteRequest,
+    ExternalRequest,
+    OpenRequest,
+)
 from open_agent.store.rows import Row
 from open_agent.store.statement import Query, Statement
 
@@ -26,6 +31,10 @@ class Writer(Protocol):
 
     async def append(self, request: AppendRequest | ExternalRequest) -> Appended:
         """Carry out an append."""
+        ...
+
+    async def delete(self, request: DeleteRequest) -> Appended:
+        """Remove missions."""
         ...
 
     async def open(self, request: OpenRequest) -> Opened:

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from open_agent.core.errors import Invalid
 from open_agent.core.ids import MissionId, RunId, UserId
 from open_agent.events.codec import encode_event
+from open_agent.events.log import Copy
+from open_agent.events.model.answer import AnswerDefaulted
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated
 from open_agent.events.model.model_call import ModelAsked
-from open_agent.events.model.run import RunFinished, RunWaiting
+from open_agent.events.model.run import RunFinished, RunStarted, RunWaiting
 from open_agent.events.model.union import Event, ExternalEvent
 
 MAX_KEY_CHARACTERS = 255
 
-_DECIDED = (ModelAsked, RunWaiting, RunFinished)
+_DECIDED = (RunStarted, ModelAsked, RunWaiting, RunFinished, AnswerDefaulted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,9 @@ class Draft:
 
     event: Event
     body: bytes
+    run_id: RunId | None = None
+    at: datetime | None = None
+    """When it happened, if it is a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,22 @@ class ExternalRequest:
     key: str
 
 
-AnyRequest = OpenRequest | AppendRequest | ExternalRequest
+@dataclass(frozen=True, slots=True)
+class DeleteRequest:
+    """Remove a mission, what it delegated, and all that follows from them."""
+
+    mission_id: MissionId
+    children: tuple[MissionId, ...]
+    owner: UserId
+    by: UserId
+
+    @property
+    def missions(self) -> tuple[MissionId, ...]:
+        """All of them."""
+        return (self.mission_id, *self.children)
+
+
+AnyRequest = OpenRequest | AppendRequest | ExternalRequest | DeleteRequest
 
 
 def open_request(
@@ -74,6 +95,29 @@ def open_request(
         _check_key(key)
     events = [created] if message is None else [created, message]
     return OpenRequest(mission_id, created.owner_id, _drafts(events), key, digest)
+
+
+def fork_request(
+    mission_id: MissionId,
+    created: MissionCreated,
+    copies: Sequence[Copy],
+    key: str | None,
+    digest: str,
+) -> OpenRequest:
+    """A checked request to create a mission that begins with copies."""
+    if key is not None:
+        _check_key(key)
+    drafts = [Draft(c.event, encode_event(c.event), c.run_id, c.at) for c in copies]
+    return OpenRequest(mission_id, created.owner_id, (*_drafts([created]), *drafts), key, digest)
+
+
+def draft_of(event: Event) -> Draft:
+    """An event, encoded.
+
+    Raises:
+        Invalid: It is too large.
+    """
+    return Draft(event, encode_event(event))
 
 
 def append_request(
@@ -97,7 +141,7 @@ def external_request(
 
 
 def _drafts(events: Sequence[Event]) -> tuple[Draft, ...]:
-    return tuple([Draft(event, encode_event(event)) for event in events])
+    return tuple([draft_of(event) for event in events])
 
 
 def _check_key(key: str) -> None:

@@ -9,20 +9,32 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pydantic_core
+from pydantic import TypeAdapter
 
 from open_agent.core.ids import MissionId, RunId, UserId
-from open_agent.core.mission import Mission, MissionKind, MissionStatus
+from open_agent.core.mission import Mission, MissionKind, MissionStatus, Question
 from open_agent.core.run import Outcome, RunState, Usage
 from open_agent.events.codec import decode_event, encode_record, make_record, upcast_body
 from open_agent.events.log import EncodedRecord
 from open_agent.events.model.union import Event, UnknownEvent
-from open_agent.events.projection import MissionRow, RunRow
+from open_agent.events.projection import MissionRow, OpenQuestion
+from open_agent.events.queue import QueueRow
 from open_agent.events.record import Record
+from open_agent.events.run_projection import RunRow
 
 Row = Sequence[Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_questions = TypeAdapter(tuple[OpenQuestion, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRow:
+    """An owner as its row has it."""
+
+    last_seq: int = 0
+    current_mission: MissionId | None = None
 
 
 def to_micros(at: datetime) -> int:
@@ -108,7 +120,12 @@ def mission_values(row: MissionRow) -> tuple[Any, ...]:
         to_micros(row.created_at),
         to_micros(row.updated_at),
         row.last_seq,
+        row.parent_id,
+        row.wanted_model,
+        row.copies_until,
         row.status.value,
+        row.summary,
+        _optional_micros(row.status_at),
         row.run_id,
         row.run_state.value,
         row.outcome.value if row.outcome else None,
@@ -120,8 +137,11 @@ def mission_values(row: MissionRow) -> tuple[Any, ...]:
         row.spent,
         _optional_micros(row.wake_at),
         _optional_micros(row.ready_at),
-        _ids_text(row.waiting),
-        _ids_text(row.steering),
+        row.messages,
+        row.queued,
+        row.steered,
+        int(row.is_held),
+        pydantic_core.to_json(row.questions).decode() if row.questions else "[]",
     )
 
 
@@ -142,21 +162,44 @@ def mission_from(row: Row) -> MissionRow:
         created_at=from_micros(row[6]),
         updated_at=from_micros(row[7]),
         last_seq=row[8],
-        status=MissionStatus(row[9]),
-        run_id=row[10],
-        run_state=RunState(row[11]),
-        outcome=Outcome(row[12]) if row[12] else None,
-        reason=row[13],
-        result=row[14],
-        model=row[15],
-        steps=row[16],
-        usage=_usage_from(row[17:22]),
-        spent=row[22],
-        wake_at=_optional_time(row[23]),
-        ready_at=_optional_time(row[24]),
-        waiting=_ids_from(row[25]),
-        steering=_ids_from(row[26]),
+        parent_id=row[9],
+        wanted_model=row[10],
+        copies_until=row[11],
+        status=MissionStatus(row[12]),
+        summary=row[13],
+        status_at=_optional_time(row[14]),
+        run_id=row[15],
+        run_state=RunState(row[16]),
+        outcome=Outcome(row[17]) if row[17] else None,
+        reason=row[18],
+        result=row[19],
+        model=row[20],
+        steps=row[21],
+        usage=_usage_from(row[22:27]),
+        spent=row[27],
+        wake_at=_optional_time(row[28]),
+        ready_at=_optional_time(row[29]),
+        messages=row[30],
+        queued=row[31],
+        steered=row[32],
+        is_held=bool(row[33]),
+        questions=() if row[34] == "[]" else _questions.validate_json(row[34]),
     )
+
+
+def queue_values(row: QueueRow) -> tuple[Any, ...]:
+    """A waiting message in the order of its table."""
+    return (row.mission_id, row.message_id, row.seq, row.position, row.delivery)
+
+
+def queue_from(row: Row) -> QueueRow:
+    """A waiting message from its row."""
+    return QueueRow(*row)
+
+
+def owner_values(owner_id: UserId, row: OwnerRow) -> tuple[Any, ...]:
+    """An owner in the order of its table."""
+    return (owner_id, row.last_seq, row.current_mission)
 
 
 def run_values(row: RunRow) -> tuple[Any, ...]:
@@ -208,6 +251,10 @@ def mission_entity(row: MissionRow) -> Mission:
         created_at=row.created_at,
         updated_at=row.updated_at,
         last_seq=row.last_seq,
+        parent_id=row.parent_id,
+        wanted_model=row.wanted_model,
+        summary=row.summary,
+        status_at=row.status_at,
         workspace=row.workspace,
         run_id=row.run_id,
         run_state=row.run_state,
@@ -219,6 +266,19 @@ def mission_entity(row: MissionRow) -> Mission:
         usage=row.usage,
         spent_microdollars=row.spent,
         wake_at=row.wake_at,
+        messages=row.messages,
+        queued=row.queued,
+        is_held=row.is_held,
+        questions=tuple(
+            Question(
+                call_id=question.call_id,
+                name=question.name,
+                kind=question.kind,
+                until=question.until,
+            )
+            for question in row.questions
+            if not question.is_settled
+        ),
     )
 
 
@@ -248,11 +308,3 @@ def _usage_from(row: Row) -> Usage:
         output_tokens=row[3],
         reasoning_tokens=row[4],
     )
-
-
-def _ids_text(ids: tuple[Any, ...]) -> str:
-    return pydantic_core.to_json(ids).decode() if ids else "[]"
-
-
-def _ids_from(text: str) -> tuple[Any, ...]:
-    return () if text == "[]" else tuple(pydantic_core.from_json(text))

@@ -2,7 +2,7 @@
 
 Every time is an integer of microseconds since 1970 in UTC, every structure is JSON text, and
 there are no booleans, so that a row means the same through either driver without conversion.
-`events` is the truth; `runs`, `owners` and the projected columns of `missions` follow from it.
+`events` is the truth; `runs`, `owners`, `queue` and the projected columns of `missions` follow from it.
 The columns of `missions` that do not are those of the lease and of the request that made it.
 Accounts, keys, ended sessions and the audit log are no part of any mission, and not on the log.
 """
@@ -56,6 +56,19 @@ Index(
 COMPACTION = _compaction
 """Which events are compactions, as the index has it."""
 
+_said = events.c.type.in_(
+    [literal_column(f"'{name}'") for name in ("message.received", "message.edited", "run.finished")]
+)
+Index(
+    "events_said",
+    events.c.mission_id,
+    events.c.seq,
+    sqlite_where=_said,
+    postgresql_where=_said,
+)
+SAID = _said
+"""What people and the agent said to each other, as the index has it."""
+
 missions = Table(
     "missions",
     metadata,
@@ -68,7 +81,12 @@ missions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
+    Column("parent_id", Text),
+    Column("wanted_model", Text),
+    Column("copies_until", BigInteger, nullable=False, server_default="0"),
     Column("status", Text, nullable=False),
+    Column("summary", Text),
+    Column("status_at", BigInteger),
     Column("run_id", Text),
     Column("run_state", Text, nullable=False),
     Column("outcome", Text),
@@ -80,8 +98,11 @@ missions = Table(
     Column("spent", BigInteger, nullable=False),
     Column("wake_at", BigInteger),
     Column("ready_at", BigInteger),
-    Column("waiting", Text, nullable=False),
-    Column("steering", Text, nullable=False),
+    Column("messages", Integer, nullable=False, server_default="0"),
+    Column("queued", Integer, nullable=False, server_default="0"),
+    Column("steered", Integer, nullable=False, server_default="0"),
+    Column("is_held", Integer, nullable=False, server_default="0"),
+    Column("questions", Text, nullable=False, server_default="[]"),
     Column("idempotency_key", Text),
     Column("digest", Text),
     Column("epoch", BigInteger, nullable=False, server_default="0"),
@@ -96,6 +117,14 @@ Index(
     unique=True,
     sqlite_where=_idempotent,
     postgresql_where=_idempotent,
+)
+Index("missions_by_update", missions.c.owner_id, missions.c.updated_at, missions.c.id)
+_delegated = missions.c.parent_id.is_not(None)
+Index(
+    "missions_by_parent",
+    missions.c.parent_id,
+    sqlite_where=_delegated,
+    postgresql_where=_delegated,
 )
 _unfinished = missions.c.ready_at.is_not(None)
 Index(
@@ -131,7 +160,19 @@ owners = Table(
     metadata,
     Column("owner_id", Text, primary_key=True),
     Column("last_seq", BigInteger, nullable=False),
+    Column("current_mission", Text),
 )
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("mission_id", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("position", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+)
+Index("queue_in_order", queue.c.mission_id, queue.c.position)
 
 holders = Table(
     "holders",

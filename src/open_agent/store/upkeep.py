@@ -9,11 +9,23 @@ from typing import Protocol
 from sqlalchemy import bindparam, func, select, tuple_
 
 from open_agent.core.ids import MissionId, RunId, UserId
-from open_agent.events.projection import MissionRow, RunRow, project_mission, project_runs
+from open_agent.events.model.mission import MissionDeleted, MissionSelected
+from open_agent.events.projection import MissionRow, project_mission
+from open_agent.events.queue import QueueRow, apply_change, project_queue
+from open_agent.events.record import Record
+from open_agent.events.run_projection import RunRow, project_runs
 from open_agent.store.ports import Reader
-from open_agent.store.rows import Row, StoredEvent, event_from, mission_from, run_from
+from open_agent.store.rows import (
+    OwnerRow,
+    Row,
+    StoredEvent,
+    event_from,
+    mission_from,
+    queue_from,
+    run_from,
+)
 from open_agent.store.statement import Compile
-from open_agent.store.tables import events, owners, projected_mission, runs
+from open_agent.store.tables import events, owners, projected_mission, queue, runs
 
 PAGE = 2000
 
@@ -24,16 +36,35 @@ class Projections:
 
     missions: dict[MissionId, MissionRow] = field(default_factory=dict[MissionId, MissionRow])
     runs: dict[RunId, RunRow] = field(default_factory=dict[RunId, RunRow])
-    owners: dict[UserId, int] = field(default_factory=dict[UserId, int])
+    owners: dict[UserId, OwnerRow] = field(default_factory=dict[UserId, OwnerRow])
+    queues: dict[MissionId, list[QueueRow]] = field(default_factory=dict[MissionId, list[QueueRow]])
+    """By mission, in order; those without a message are left out."""
 
     def apply(self, event: StoredEvent) -> None:
         """Take in the next event of its owner."""
         record = event.record()
-        mission = project_mission(self.missions.get(event.mission_id), record)
+        current = self.owners.get(event.owner_id, OwnerRow()).current_mission
+        if isinstance(record.event, MissionSelected):
+            current = event.mission_id
+        self.owners[event.owner_id] = OwnerRow(event.owner_seq, current)
+        if isinstance(record.event, MissionDeleted):
+            # All that is left of a mission; its other events are gone.
+            if record.event.was_current:
+                self.owners[event.owner_id] = OwnerRow(event.owner_seq)
+            return
+        before = self.missions.get(event.mission_id)
+        mission = project_mission(before, record)
         self.missions[event.mission_id] = mission
-        for run in project_runs(self.runs.get, event.owner_id, record):
+        for run in project_runs(self.runs.get, mission, record):
             self.runs[run.run_id] = run
-        self.owners[event.owner_id] = event.owner_seq
+        self._change_queue(before or mission, record)
+
+    def _change_queue(self, before: MissionRow, record: Record) -> None:
+        rows = self.queues.pop(record.mission_id, [])
+        change = project_queue(before, record, lambda: rows)
+        rows = rows if change is None else apply_change(rows, change)
+        if rows:
+            self.queues[record.mission_id] = rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +108,7 @@ class UpkeepStatements:
         self.missions = compile_(select(*projected_mission()))
         self.runs = compile_(select(runs))
         self.owners = compile_(select(owners).where(owners.c.last_seq > 0))
+        self.queues = compile_(select(queue).order_by(queue.c.mission_id, queue.c.position))
         size = func.sum(func.length(events.c.body)).label("size")
         what = (events.c.owner_id, events.c.mission_id, events.c.type)
         self.sizes = compile_(
@@ -109,10 +141,14 @@ class StoredUpkeep:
         all_missions = await self._reader.fetch(self._sql.missions, mission_from)
         all_runs = await self._reader.fetch(self._sql.runs, run_from)
         all_owners = await self._reader.fetch(self._sql.owners, tuple)
+        queues: dict[MissionId, list[QueueRow]] = {}
+        for row in await self._reader.fetch(self._sql.queues, queue_from):
+            queues.setdefault(row.mission_id, []).append(row)
         return Projections(
             {row.id: row for row in all_missions},
             {row.run_id: row for row in all_runs},
-            dict(all_owners),
+            {owner: OwnerRow(*row) for owner, *row in all_owners},
+            queues,
         )
 
     async def sizes(self) -> list[Size]:

@@ -151,7 +151,8 @@ class MemoryLeases:
 
     async def release(self, mission_id: MissionId, epoch: int) -> None:
         """Give a mission back; nothing happens if a newer epoch has it."""
-        if self._rows.missions[mission_id].epoch == epoch:
+        held = self._rows.missions.get(mission_id)
+        if held is not None and held.epoch == epoch:
             self._rows.holders.pop(mission_id, None)
 
     async def next_wake(self) -> datetime | None:
@@ -202,7 +203,8 @@ class MemoryUpkeep:
     async def stored(self) -> Projections:
         """The rows as they are."""
         missions = {id_: held.row for id_, held in self._rows.missions.items()}
-        return Projections(missions, dict(self._rows.runs), dict(self._rows.owners))
+        queues = {id_: list(rows) for id_, rows in self._rows.queues.items() if rows}
+        return Projections(missions, dict(self._rows.runs), dict(self._rows.owners), queues)
 
     async def sizes(self) -> list[Size]:
         """What every mission's events take, by their type, largest first."""

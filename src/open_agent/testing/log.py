@@ -11,22 +11,25 @@ import anyio.lowlevel
 
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import MissionId, RunId, UserId
-from open_agent.events.log import Appended, CommitListener, EncodedRecord, Opened
+from open_agent.events.log import Appended, CommitListener, Copy, EncodedRecord, Opened
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated
 from open_agent.events.model.union import Event, ExternalEvent
-from open_agent.events.projection import RunRow
+from open_agent.events.queue import QueueRow, apply_change
 from open_agent.events.record import Record
+from open_agent.events.run_projection import RunRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening, mission_not_found
 from open_agent.store.listeners import Listeners
 from open_agent.store.requests import (
     AnyRequest,
+    DeleteRequest,
     append_request,
     external_request,
+    fork_request,
     open_request,
 )
-from open_agent.store.rows import StoredEvent
+from open_agent.store.rows import OwnerRow, StoredEvent
 
 
 @dataclass(slots=True)
@@ -36,7 +39,8 @@ class MemoryRows:
     missions: dict[MissionId, HeldMission] = field(default_factory=dict[MissionId, HeldMission])
     holders: dict[MissionId, str] = field(default_factory=dict[MissionId, str])
     runs: dict[RunId, RunRow] = field(default_factory=dict[RunId, RunRow])
-    owners: dict[UserId, int] = field(default_factory=dict[UserId, int])
+    owners: dict[UserId, OwnerRow] = field(default_factory=dict[UserId, OwnerRow])
+    queues: dict[MissionId, list[QueueRow]] = field(default_factory=dict[MissionId, list[QueueRow]])
     events: dict[MissionId, list[StoredEvent]] = field(
         default_factory=dict[MissionId, list[StoredEvent]]
     )
@@ -53,9 +57,13 @@ class MemoryRows:
         """A run, or nothing."""
         return self.runs.get(run_id)
 
-    def owner_seq(self, owner: UserId) -> int:
-        """The newest `owner_seq` of an owner; 0 for a new one."""
-        return self.owners.get(owner, 0)
+    def owner(self, owner: UserId) -> OwnerRow:
+        """An owner, known or new."""
+        return self.owners.get(owner, OwnerRow())
+
+    def queue(self, mission_id: MissionId) -> list[QueueRow]:
+        """A mission's queue in its order."""
+        return self.queues.get(mission_id, [])
 
     def opening(self, owner: UserId, key: str) -> Opening | None:
         """What the owner's idempotency key was used for."""
@@ -81,6 +89,14 @@ class MemoryRows:
             self.missions[mission_id] = ledger.missions[mission_id]
         self.runs |= ledger.runs
         self.owners |= ledger.owners
+        for change in ledger.queue:
+            self.queues[change.mission_id] = apply_change(self.queue(change.mission_id), change)
+        for mission_id in ledger.deleted:
+            del self.missions[mission_id]
+            self.holders.pop(mission_id, None)
+            self.queues.pop(mission_id, None)
+            self.events[mission_id] = self.events[mission_id][-1:]
+            self.runs = {k: run for k, run in self.runs.items() if run.mission_id != mission_id}
 
 
 class InMemoryLog:
@@ -126,6 +142,36 @@ class InMemoryLog:
         done = await self._commit(external_request(mission_id, event, key, owner))
         assert isinstance(done, Appended)
         return done
+
+    async def fork_mission(
+        self,
+        mission_id: MissionId,
+        created: MissionCreated,
+        copies: Sequence[Copy],
+        *,
+        key: str | None,
+        digest: str,
+    ) -> Opened:
+        """Create a mission that begins with copies."""
+        done = await self._commit(fork_request(mission_id, created, copies, key, digest))
+        assert isinstance(done, Opened)
+        return done
+
+    async def delete_mission(
+        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+    ) -> Appended:
+        """Remove a mission and what it delegated."""
+        done = await self._commit(DeleteRequest(mission_id, tuple(children), owner, by))
+        assert isinstance(done, Appended)
+        return done
+
+    async def read_owned(
+        self, owner: UserId, *, after: int = 0, limit: int = 1000
+    ) -> list[EncodedRecord]:
+        """Records of all that is the owner's, with `owner_seq > after`, in that order."""
+        found = [e for page in self.rows.events.values() for e in page if e.owner_id == owner]
+        found.sort(key=lambda event: event.owner_seq)
+        return [event.encoded() for event in found if event.owner_seq > after][:limit]
 
     async def read(
         self,

@@ -15,7 +15,14 @@ from typing import Any
 
 from open_agent.core.ids import MissionId, RunId, UserId
 from open_agent.events.codec import encode_event
-from open_agent.events.log import Appended, CommitListener, EncodedRecord, EventLog, Opened
+from open_agent.events.log import (
+    Appended,
+    CommitListener,
+    Copy,
+    EncodedRecord,
+    EventLog,
+    Opened,
+)
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated
 from open_agent.events.model.union import Event, ExternalEvent
@@ -96,6 +103,30 @@ class WatchedLog:
         self._tell("open", opened.records)
         return opened
 
+    async def fork_mission(
+        self,
+        mission_id: MissionId,
+        created: MissionCreated,
+        copies: Sequence[Copy],
+        *,
+        key: str | None,
+        digest: str,
+    ) -> Opened:
+        """Create a mission that begins with copies."""
+        self._failpoint("fork:before")
+        opened = await self._log.fork_mission(mission_id, created, copies, key=key, digest=digest)
+        self._tell("fork", opened.records)
+        return opened
+
+    async def delete_mission(
+        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+    ) -> Appended:
+        """Remove a mission and what it delegated."""
+        self._failpoint("delete:before")
+        done = await self._log.delete_mission(mission_id, children, by=by, owner=owner)
+        self._tell("delete", done.records)
+        return done
+
     async def append(
         self,
         mission_id: MissionId,
@@ -119,6 +150,12 @@ class WatchedLog:
         done = await self._log.append_external(mission_id, event, key=key, owner=owner)
         self._tell("external", done.records)
         return done
+
+    async def read_owned(
+        self, owner: UserId, *, after: int = 0, limit: int = 1000
+    ) -> list[EncodedRecord]:
+        """Records of all that is the owner's, with `owner_seq > after`, in that order."""
+        return await self._log.read_owned(owner, after=after, limit=limit)
 
     async def read(
         self,

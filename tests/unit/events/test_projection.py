@@ -19,8 +19,10 @@ from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelF
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunFinished, RunStarted, RunWaiting
 from open_agent.events.model.union import UnknownEvent
-from open_agent.events.projection import MissionRow, RunRow, project_mission, project_runs
+from open_agent.events.projection import MissionRow, project_mission
+from open_agent.events.queue import QueueRow, apply_change, project_queue
 from open_agent.events.record import Record
+from open_agent.events.run_projection import RunRow, project_runs
 from tests.histories import histories
 
 OWNER, MISSION = UserId("anna"), MissionId("mission")
@@ -37,6 +39,7 @@ class Log:
         self.run_id: RunId | None = None
         self.mission: MissionRow | None = None
         self.runs: dict[RunId, RunRow] = {}
+        self.queue: list[QueueRow] = []
         self.add(
             MissionCreated(
                 owner_id=OWNER,
@@ -55,9 +58,17 @@ class Log:
             row = project_mission(self.mission, record)
             assert self.mission == before, "the row that it was given is as it was"
             self.mission = row
-            self.runs |= {run.run_id: run for run in project_runs(self.runs.get, OWNER, record)}
+            self.runs |= {run.run_id: run for run in project_runs(self.runs.get, row, record)}
+            change = project_queue(before or row, record, lambda: self.queue)
+            self.queue = self.queue if change is None else apply_change(self.queue, change)
+            assert row.queued == len(self.queue), "the row counts what its queue holds"
+            assert row.steered == sum(m.delivery == "steer" for m in self.queue)
         assert self.mission is not None
         return self.mission
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        return tuple(message.message_id for message in self.queue)
 
     @property
     def now(self) -> datetime:
@@ -162,7 +173,7 @@ def test_a_message_queues_a_mission_from_the_time_it_came() -> None:
     row = log.add(said("b"))
 
     assert (row.run_state, row.ready_at) == (RunState.QUEUED, START + timedelta(seconds=2))
-    assert row.waiting == ("a", "b")
+    assert log.waiting == ("a", "b")
 
 
 def test_a_run_takes_the_messages_it_names_and_no_others() -> None:
@@ -170,12 +181,12 @@ def test_a_run_takes_the_messages_it_names_and_no_others() -> None:
     log.add(said("a"), said("b"))
     row = log.start("a")
 
-    assert (row.run_state, row.waiting, row.run_id) == (RunState.RUNNING, ("b",), RUN)
+    assert (row.run_state, log.waiting, row.run_id) == (RunState.RUNNING, ("b",), RUN)
     row = log.add(finished())
-    assert (row.run_state, row.waiting) == (RunState.QUEUED, ("b",))
+    assert (row.run_state, log.waiting) == (RunState.QUEUED, ("b",))
     log.start("b")
     row = log.add(finished())
-    assert (row.run_state, row.waiting, row.ready_at) == (RunState.FINISHED, (), None)
+    assert (row.run_state, log.waiting, row.ready_at) == (RunState.FINISHED, (), None)
 
 
 def test_a_message_to_a_finished_mission_queues_it_again() -> None:
@@ -204,7 +215,7 @@ def test_only_a_steer_is_taken_by_the_next_model_call(
     log.add(said("b", delivery))
     row = log.add(asked())
 
-    assert row.waiting == left
+    assert log.waiting == left
     row = log.add(answered(), finished())
     assert row.run_state is (RunState.QUEUED if left else RunState.FINISHED)
 
@@ -214,7 +225,8 @@ def test_compaction_does_not_take_a_steer() -> None:
     log.start()
     log.add(said("b", "steer"))
 
-    assert log.add(asked(purpose="compaction"), answered(purpose="compaction")).waiting == ("b",)
+    log.add(asked(purpose="compaction"), answered(purpose="compaction"))
+    assert log.waiting == ("b",)
 
 
 def test_a_steer_that_no_model_call_saw_is_taken_by_the_next_run() -> None:
@@ -222,9 +234,10 @@ def test_a_steer_that_no_model_call_saw_is_taken_by_the_next_run() -> None:
     log.start()
     row = log.add(said("b", "steer"), finished())
 
-    assert (row.run_state, row.waiting) == (RunState.QUEUED, ("b",))
-    log.start()
-    assert log.add(asked()).waiting == ()
+    assert (row.run_state, log.waiting) == (RunState.QUEUED, ("b",))
+    log.start("b")
+    log.add(asked())
+    assert log.waiting == ()
 
 
 def test_a_steer_to_a_mission_at_rest_is_taken_by_the_run_that_names_it() -> None:
@@ -232,7 +245,7 @@ def test_a_steer_to_a_mission_at_rest_is_taken_by_the_run_that_names_it() -> Non
     log.add(said("a", "steer"), said("b"))
     row = log.start("a", "b")
 
-    assert (row.waiting, row.steering) == ((), ())
+    assert (log.waiting, row.queued, row.steered) == ((), 0, 0)
 
 
 def test_a_parked_run_is_ready_when_its_time_comes() -> None:
@@ -363,11 +376,21 @@ def test_a_long_result_is_cut_at_a_character() -> None:
 @given(histories())
 def test_the_row_and_the_agents_fold_agree_on_what_waits(records: list[Record]) -> None:
     row: MissionRow | None = None
+    queue: list[QueueRow] = []
     for record in records:
-        row = project_mission(row, record)
+        before, row = row, project_mission(row, record)
+        change = project_queue(before or row, record, lambda: queue)
+        if change is not None:
+            queue[:] = apply_change(queue, change)
     state = fold(records)
 
     assert row is not None
-    assert row.waiting == tuple(message.message_id for message in state.pending)
+    assert [message.message_id for message in queue] == [m.message_id for m in state.pending]
+    assert (row.queued, row.steered) == (
+        len(state.pending),
+        sum(message.delivery == "steer" for message in state.pending),
+    )
+    assert row.is_held == state.is_held
     assert (row.run_state in (RunState.RUNNING, RunState.WAITING)) == (state.run is not None)
-    assert (row.ready_at is not None) == (state.run is not None or bool(state.pending))
+    has_work = state.run is not None or bool(state.pending and not state.is_held)
+    assert (row.ready_at is not None) == has_work

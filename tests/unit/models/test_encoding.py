@@ -11,6 +11,7 @@ from inline_snapshot import snapshot
 from open_agent.core.ids import CallId
 from open_agent.core.run import Usage
 from open_agent.events.codec import make_record
+from open_agent.events.fold import fold
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked, RequestedCall
 from open_agent.events.model.run import RunStarted
@@ -90,7 +91,7 @@ def compare_with_restored(log: list[Record], whole: Conversation) -> None:
     events = [record.event for record in log]
     newest = next(event for event in reversed(events) if isinstance(event, HistoryCompacted))
     restored = made()
-    restored.restore(newest)
+    restored.restore(newest, queue_at(log, newest))
     for seq in restored.missing:
         restored.apply(log[seq - 1])
     for record in log[newest.upto_seq :]:
@@ -98,6 +99,19 @@ def compare_with_restored(log: list[Record], whole: Conversation) -> None:
             restored.apply(record)
     assert requests(restored) == requests(whole)
     assert restored.size_bytes == whole.size_bytes
+
+
+def queue_at(log: list[Record], compacted: HistoryCompacted) -> list[int]:
+    """The places of what waited, and of its edits, that the state beside it has."""
+    before = [record for record in log if record.seq < place_of(log, compacted)]
+    dumped = fold(before).dump()
+    steering = dumped.get("steering", [])
+    seqs: list[int] = [*dumped.get("queue", []), *dumped.get("edits", [])]
+    return [seq for seq in seqs if seq <= compacted.upto_seq and seq not in steering]
+
+
+def place_of(log: list[Record], event: HistoryCompacted) -> int:
+    return next(record.seq for record in log if record.event is event)
 
 
 def test_an_older_compaction_after_the_cut_of_a_newer_one_is_passed_over() -> None:
@@ -363,7 +377,7 @@ def test_restoring_refuses_records_before_the_missing_ones() -> None:
         state={"conversation": conversation.dump_state(cut)},
     )
     restored = made()
-    restored.restore(event)
+    restored.restore(event, fold(history.records).dump()["queue"])
     assert restored.missing == (4,)
     with pytest.raises(ConversationBroken):
         restored.apply(history.records[-1])

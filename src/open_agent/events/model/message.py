@@ -11,6 +11,10 @@ Delivery = Literal["queue", "steer", "interrupt"]
 """When a message is seen: after this run, before the next model call, or at once."""
 
 
+Cause = Literal["person", "resume", "delegate"]
+"""Who wrote a message: a person, the server for a person who resumed, a run that delegates."""
+
+
 class RunOptions(BaseModel):
     """What the sender asks of the run that a message starts; absent means the server's default."""
 
@@ -32,3 +36,4 @@ class MessageReceived(EventBase):
     content: str
     delivery: Delivery = "queue"
     options: RunOptions = RunOptions()
+    cause: Cause = "person"

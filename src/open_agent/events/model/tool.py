@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict
 from open_agent.core.ids import CallId
 from open_agent.events.model.base import BlobRef, EventBase
 
-Effect = Literal["read", "write", "execute", "network"]
+Effect = Literal["read", "write", "execute", "network", "ask", "delegate"]
+"""`ask`: a person gives the result. `delegate`: the work has a log of its own, so that a call that
+was cut off is taken up again."""
 ToolOutcome = Literal["ok", "failed", "denied", "unknown", "cancelled"]
 
 

@@ -4,12 +4,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from open_agent.events.model.answer import AnswerDefaulted, AnswerGiven, AnswerRequested
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
-from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.mission import (
+    MissionCreated,
+    MissionDeleted,
+    MissionRenamed,
+    MissionSelected,
+    MissionStatusChanged,
+)
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelFailed
 from open_agent.events.model.notice import NoticeGiven
+from open_agent.events.model.queue import (
+    MessageEdited,
+    MessageMoved,
+    MessageRemoved,
+    QueueReleased,
+)
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 
@@ -27,14 +40,36 @@ Event = Annotated[
     | ToolCalled
     | ToolReturned
     | NoticeGiven
-    | HistoryCompacted,
+    | HistoryCompacted
+    | MissionRenamed
+    | MissionStatusChanged
+    | MissionSelected
+    | MissionDeleted
+    | MessageEdited
+    | MessageMoved
+    | MessageRemoved
+    | QueueReleased
+    | AnswerRequested
+    | AnswerGiven
+    | AnswerDefaulted,
     Field(discriminator="type"),
 ]
 
-ExternalEvent = MessageReceived | CancelRequested
+ExternalEvent = (
+    MessageReceived
+    | CancelRequested
+    | MissionRenamed
+    | MissionStatusChanged
+    | MissionSelected
+    | MessageEdited
+    | MessageMoved
+    | MessageRemoved
+    | QueueReleased
+    | AnswerGiven
+)
 """What may be appended without holding the mission's lease."""
 
-DecidedEvent = ModelAsked | RunWaiting | RunFinished
+DecidedEvent = RunStarted | ModelAsked | RunWaiting | RunFinished | AnswerDefaulted
 """What is refused when the log has moved since it was decided on."""
 
 
@@ -65,4 +100,15 @@ EventType = Literal[
     "tool.returned",
     "notice.given",
     "history.compacted",
+    "mission.renamed",
+    "mission.status_changed",
+    "mission.selected",
+    "mission.deleted",
+    "message.edited",
+    "message.moved",
+    "message.removed",
+    "queue.released",
+    "answer.requested",
+    "answer.given",
+    "answer.defaulted",
 ]

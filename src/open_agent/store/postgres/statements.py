@@ -21,6 +21,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     cast,
+    delete,
     func,
     literal_column,
     or_,
@@ -30,7 +31,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql import ClauseElement
 
 from open_agent.store.statement import Compile
-from open_agent.store.tables import events, missions, owners, projected_mission, runs
+from open_agent.store.tables import (
+    events,
+    missions,
+    owners,
+    projected_mission,
+    queue,
+    runs,
+)
 
 
 class BatchStatements:
@@ -48,6 +56,8 @@ class BatchStatements:
         self._build_locks(ids)
         self._build_lookups(ids)
         self._build_writes()
+        self._build_queue()
+        self._build_deletes()
 
     def _build_locks(self, ids: ColumnElement[Any]) -> None:
         self.lock_missions = self._text(
@@ -110,10 +120,39 @@ class BatchStatements:
         self.upsert_runs = self._upsert(runs, "run_id")
         self.upsert_owners = self._upsert(owners, "owner_id")
 
-    def _upsert(self, table: Table, key: str) -> bytes:
+    def _build_queue(self) -> None:
+        ids = _texts("ids")
+        self.queues = self._text(
+            select(queue)
+            .where(queue.c.mission_id == any_(ids))
+            .order_by(queue.c.mission_id, queue.c.position)
+        )
+        self.put_messages = self._upsert(queue, "mission_id", "message_id")
+        mission = queue.c.mission_id == bindparam("mission")
+        self.take_messages = self._text(
+            delete(queue).where(mission, queue.c.message_id == any_(_texts("messages")))
+        )
+        steering: ColumnElement[str] = literal_column("'steer'")
+        self.take_steering = self._text(delete(queue).where(mission, queue.c.delivery == steering))
+
+    def _build_deletes(self) -> None:
+        key: BindParameter[str] = bindparam("key", type_=Text())
+        self.delete_events = self._text(
+            delete(events).where(events.c.mission_id == key, events.c.seq < bindparam("upto"))
+        )
+        self.deletes = [
+            self._text(delete(table).where(column == key))
+            for table, column in (
+                (runs, runs.c.mission_id),
+                (queue, queue.c.mission_id),
+                (missions, missions.c.id),
+            )
+        ]
+
+    def _upsert(self, table: Table, *key: str) -> bytes:
         statement: Any = _insert(table, table.c)
-        others = {c.name: statement.excluded[c.name] for c in table.c if c.name != key}
-        return self._text(statement.on_conflict_do_update(index_elements=[key], set_=others))
+        others = {c.name: statement.excluded[c.name] for c in table.c if c.name not in key}
+        return self._text(statement.on_conflict_do_update(index_elements=key, set_=others))
 
     def _text(self, statement: ClauseElement) -> bytes:
         return self._compile(statement).text.encode()
@@ -129,6 +168,7 @@ MISSION_NAMES = _names(projected_mission())
 OPENED_NAMES = (*MISSION_NAMES, "idempotency_key", "digest")
 RUN_NAMES = _names(runs.c)
 OWNER_NAMES = _names(owners.c)
+QUEUE_NAMES = _names(queue.c)
 
 
 def as_rows(names: Sequence[str], values: Iterable[Sequence[Any]]) -> tuple[str]:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from open_agent.core.ids import MissionId, RunId, UserId
-from open_agent.events.projection import RunRow
+from open_agent.events.model.queue import MessageEdited, MessageMoved, MessageRemoved
+from open_agent.events.queue import QueueChange, QueueRow, SteeringTaken, Taken
+from open_agent.events.run_projection import RunRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening, runs_named
 from open_agent.store.postgres.pool import Connection
 from open_agent.store.postgres.statements import (
@@ -17,24 +19,32 @@ from open_agent.store.postgres.statements import (
     MISSION_NAMES,
     OPENED_NAMES,
     OWNER_NAMES,
+    QUEUE_NAMES,
     RUN_NAMES,
     BatchStatements,
     as_rows,
 )
-from open_agent.store.requests import AnyRequest, AppendRequest, ExternalRequest, OpenRequest
+from open_agent.store.requests import (
+    AnyRequest,
+    AppendRequest,
+    DeleteRequest,
+    ExternalRequest,
+    OpenRequest,
+)
 from open_agent.store.rows import (
+    OwnerRow,
     Row,
     StoredEvent,
     event_from,
     event_values,
     mission_from,
     mission_values,
+    owner_values,
+    queue_from,
+    queue_values,
     run_from,
     run_values,
 )
-
-MAX_FIRST_EVENTS = 2
-"""A mission is opened with its creation and at most one message."""
 
 
 @dataclass(slots=True)
@@ -43,7 +53,8 @@ class LoadedRows:
 
     missions: dict[MissionId, HeldMission] = field(default_factory=dict[MissionId, HeldMission])
     runs: dict[RunId, RunRow] = field(default_factory=dict[RunId, RunRow])
-    owners: dict[UserId, int] = field(default_factory=dict[UserId, int])
+    owners: dict[UserId, OwnerRow] = field(default_factory=dict[UserId, OwnerRow])
+    queues: dict[MissionId, list[QueueRow]] = field(default_factory=dict[MissionId, list[QueueRow]])
     openings: dict[tuple[UserId, str], Opening] = field(
         default_factory=dict[tuple[UserId, str], Opening]
     )
@@ -62,9 +73,13 @@ class LoadedRows:
         """A run, or nothing."""
         return self.runs.get(run_id)
 
-    def owner_seq(self, owner: UserId) -> int:
-        """The newest `owner_seq` of an owner."""
+    def owner(self, owner: UserId) -> OwnerRow:
+        """An owner."""
         return self.owners[owner]
+
+    def queue(self, mission_id: MissionId) -> list[QueueRow]:
+        """A mission's queue in its order, where a request may change it."""
+        return self.queues.get(mission_id, [])
 
     def opening(self, owner: UserId, key: str) -> Opening | None:
         """What the owner's idempotency key was used for."""
@@ -100,7 +115,11 @@ class Batch:
     @property
     def missions(self) -> list[MissionId]:
         """Every mission that is named."""
-        return sorted({request.mission_id for request in self.requests})
+        named = {request.mission_id for request in self.requests}
+        for request in self.requests:
+            if isinstance(request, DeleteRequest):
+                named |= set(request.children)
+        return sorted(named)
 
     @property
     def runs(self) -> list[RunId]:
@@ -117,6 +136,12 @@ class Batch:
     def externals(self) -> list[ExternalRequest]:
         """Requests that may have been made before."""
         return [r for r in self.requests if isinstance(r, ExternalRequest)]
+
+    @property
+    def queues(self) -> list[MissionId]:
+        """Missions whose queue a person changes."""
+        changed = (MessageEdited, MessageMoved, MessageRemoved)
+        return sorted({r.mission_id for r in self.externals if isinstance(r.draft.event, changed)})
 
     @property
     def appends(self) -> list[AppendRequest]:
@@ -139,15 +164,20 @@ async def load(connection: Connection, sql: BatchStatements, batch: Batch) -> Lo
         keyed = await execute(sql.keyed, keys) if externals else None
         names = [owner for owner, _ in keyed_openings], [key for _, key in keyed_openings]
         opened = await execute(sql.openings, names) if keyed_openings else None
+        queues = await execute(sql.queues, (batch.queues,)) if batch.queues else None
     rows.add_missions(await missions.fetchall())
-    rows.owners = dict(await owners.fetchall())
+    rows.owners = {owner: OwnerRow(*row) for owner, *row in await owners.fetchall()}
     if locked_runs is not None:
         rows.runs = {row[0]: run_from(row) for row in await locked_runs.fetchall()}
     if keyed is not None:
         found = [event_from(row) for row in await keyed.fetchall()]
         rows.events_by_key = {(event.mission_id, event.key or ""): event for event in found}
+    if queues is not None:
+        for row in map(queue_from, await queues.fetchall()):
+            rows.queues.setdefault(row.mission_id, []).append(row)
     if opened is not None:
-        await _load_opened(connection, sql, rows, await opened.fetchall())
+        first = max(len(request.drafts) for request in openings)
+        await _load_opened(connection, sql, rows, await opened.fetchall(), first)
     await _load_newer(connection, sql, rows, batch.appends)
     return rows
 
@@ -170,12 +200,34 @@ async def write(connection: Connection, sql: BatchStatements, ledger: Ledger) ->
         if ledger.runs:
             runs = map(run_values, ledger.runs.values())
             await execute(sql.upsert_runs, as_rows(RUN_NAMES, runs))
-        await execute(sql.upsert_owners, as_rows(OWNER_NAMES, ledger.owners.items()))
+        owners = (owner_values(*owner) for owner in ledger.owners.items())
+        await execute(sql.upsert_owners, as_rows(OWNER_NAMES, owners))
+        for change in ledger.queue:
+            await _change_queue(connection, sql, change)
+        for mission_id, upto in ledger.deleted.items():
+            await execute(sql.delete_events, (mission_id, upto))
+            for statement in sql.deletes:
+                await execute(statement, (mission_id,))
         await execute(b"COMMIT")
 
 
+async def _change_queue(connection: Connection, sql: BatchStatements, change: QueueChange) -> None:
+    match change:
+        case QueueRow():
+            rows = as_rows(QUEUE_NAMES, [queue_values(change)])
+            await connection.execute(sql.put_messages, rows)
+        case Taken(mission_id, message_ids):
+            await connection.execute(sql.take_messages, (mission_id, list(message_ids)))
+        case SteeringTaken(mission_id):
+            await connection.execute(sql.take_steering, (mission_id,))
+
+
 async def _load_opened(
-    connection: Connection, sql: BatchStatements, rows: LoadedRows, found: Sequence[Row]
+    connection: Connection,
+    sql: BatchStatements,
+    rows: LoadedRows,
+    found: Sequence[Row],
+    first: int,
 ) -> None:
     """Take in missions that the batch's idempotency keys made before, with their first events."""
     if not found:
@@ -184,7 +236,7 @@ async def _load_opened(
         *mission, epoch, key, digest = row
         rows.missions.setdefault(row[0], HeldMission(mission_from(mission), epoch))
         rows.openings[row[1], key] = Opening(row[0], digest)
-    cursor = await connection.execute(sql.first, ([row[0] for row in found], MAX_FIRST_EVENTS))
+    cursor = await connection.execute(sql.first, ([row[0] for row in found], first))
     rows.add_events(await cursor.fetchall())
 
 

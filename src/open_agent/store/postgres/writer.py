@@ -22,7 +22,13 @@ from open_agent.store.postgres.pool import Connection, Pool
 from open_agent.store.postgres.reader import unavailable
 from open_agent.store.postgres.statements import BatchStatements
 from open_agent.store.postgres.transaction import Batch, load, write
-from open_agent.store.requests import AnyRequest, AppendRequest, ExternalRequest, OpenRequest
+from open_agent.store.requests import (
+    AnyRequest,
+    AppendRequest,
+    DeleteRequest,
+    ExternalRequest,
+    OpenRequest,
+)
 from open_agent.store.rows import StoredEvent
 
 MAX_BATCH = 256
@@ -57,6 +63,10 @@ class PostgresWriter:
 
     async def append(self, request: AppendRequest | ExternalRequest) -> Appended:
         """Carry out an append."""
+        return await self._submit(request)
+
+    async def delete(self, request: DeleteRequest) -> Appended:
+        """Remove missions."""
         return await self._submit(request)
 
     async def open(self, request: OpenRequest) -> Opened:

@@ -9,26 +9,39 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Table, bindparam, select
+from sqlalchemy import Column, ColumnElement, Table, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql import ClauseElement
 
 from open_agent.core.ids import MissionId, RunId, UserId
-from open_agent.events.projection import MissionRow, RunRow
+from open_agent.events.projection import MissionRow
+from open_agent.events.queue import QueueChange, QueueRow, SteeringTaken, Taken
+from open_agent.events.run_projection import RunRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening
 from open_agent.store.rows import (
+    OwnerRow,
     Row,
     StoredEvent,
     event_from,
     event_values,
     mission_from,
     mission_values,
+    owner_values,
+    queue_from,
+    queue_values,
     ready_values,
     run_from,
     run_values,
 )
 from open_agent.store.statement import Compile
-from open_agent.store.tables import events, missions, owners, projected_mission, runs
+from open_agent.store.tables import (
+    events,
+    missions,
+    owners,
+    projected_mission,
+    queue,
+    runs,
+)
 
 MAX_CACHED = 1000
 """Missions, runs or owners; beyond it all are read again as they are needed."""
@@ -46,7 +59,9 @@ class WriteStatements:
         mission = events.c.mission_id == bindparam("mission")
         self.mission = self._text(select(*projected, missions.c.epoch).where(missions.c.id == key))
         self.run = self._text(select(runs).where(runs.c.run_id == key))
-        self.owner_seq = self._text(select(owners.c.last_seq).where(owners.c.owner_id == key))
+        self.owner = self._text(
+            select(owners.c.last_seq, owners.c.current_mission).where(owners.c.owner_id == key)
+        )
         self.opening = self._text(
             select(missions.c.id, missions.c.digest).where(
                 missions.c.owner_id == bindparam("owner"), missions.c.idempotency_key == key
@@ -73,6 +88,32 @@ class WriteStatements:
         self.reschedule = self._text(update.values(_parameters([missions.c.ready_at])))
         self.upsert_run = self._upsert(runs, "run_id", fixed=("mission_id",))
         self.upsert_owner = self._upsert(owners, "owner_id")
+        self._build_queue()
+        self._build_deletes(key)
+
+    def _build_queue(self) -> None:
+        this = queue.c.mission_id == bindparam("mission")
+        self.queue = self._text(select(queue).where(this).order_by(queue.c.position))
+        self.put_message = self._text(
+            insert(queue).values(_parameters(queue.c)).prefix_with("OR REPLACE")
+        )
+        self.take_message = self._text(
+            delete(queue).where(this, queue.c.message_id == bindparam("message"))
+        )
+        self.take_steering = self._text(delete(queue).where(this, queue.c.delivery == "steer"))
+
+    def _build_deletes(self, key: ColumnElement[Any]) -> None:
+        self.delete_events = self._text(
+            delete(events).where(events.c.mission_id == key, events.c.seq < bindparam("upto"))
+        )
+        self.deletes = [
+            self._text(delete(table).where(column == key))
+            for table, column in (
+                (runs, runs.c.mission_id),
+                (queue, queue.c.mission_id),
+                (missions, missions.c.id),
+            )
+        ]
 
     def _upsert(self, table: Table, key: str, *, fixed: Sequence[str] = ()) -> str:
         statement = insert(table).values(_parameters(table.c))
@@ -100,7 +141,7 @@ class Cache:
     def __init__(self) -> None:
         self.missions: dict[MissionId, HeldMission] = {}
         self.runs: dict[RunId, RunRow] = {}
-        self.owners: dict[UserId, int] = {}
+        self.owners: dict[UserId, OwnerRow] = {}
 
     def clear(self) -> None:
         """Forget everything."""
@@ -115,6 +156,12 @@ class Cache:
         self.missions |= ledger.missions
         self.runs |= ledger.runs
         self.owners |= ledger.owners
+        for mission_id in ledger.deleted:
+            self.missions.pop(mission_id, None)
+            for run_id in [
+                run.run_id for run in self.runs.values() if run.mission_id == mission_id
+            ]:
+                del self.runs[run_id]
 
 
 class Transaction:
@@ -147,7 +194,13 @@ class Transaction:
         many(sql.update_mission, map(sql.pick_updated, map(mission_values, changed)))
         many(sql.reschedule, map(ready_values, filter(self._is_rescheduled, changed)))
         many(sql.upsert_run, map(run_values, ledger.runs.values()))
-        many(sql.upsert_owner, ledger.owners.items())
+        many(sql.upsert_owner, [owner_values(*owner) for owner in ledger.owners.items()])
+        for change in ledger.queue:
+            self._change_queue(change)
+        for mission_id, upto in ledger.deleted.items():
+            self.connection.execute(sql.delete_events, (mission_id, upto))
+            for statement in sql.deletes:
+                self.connection.execute(statement, (mission_id,))
         self.written += ledger.new
 
     def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
@@ -175,12 +228,17 @@ class Transaction:
         row = self._one(self._sql.run, run_id)
         return None if row is None else run_from(row)
 
-    def owner_seq(self, owner: UserId) -> int:
-        """The newest `owner_seq` of an owner; 0 for a new one."""
+    def owner(self, owner: UserId) -> OwnerRow:
+        """An owner, known or new."""
         if known := self._cache.owners.get(owner):
             return known
-        row = self._one(self._sql.owner_seq, owner)
-        return 0 if row is None else row[0]
+        row = self._one(self._sql.owner, owner)
+        return OwnerRow() if row is None else OwnerRow(*row)
+
+    def queue(self, mission_id: MissionId) -> list[QueueRow]:
+        """A mission's queue in its order."""
+        rows = self.connection.execute(self._sql.queue, (mission_id,)).fetchall()
+        return [queue_from(row) for row in rows]
 
     def opening(self, owner: UserId, key: str) -> Opening | None:
         """What the owner's idempotency key was used for."""
@@ -196,6 +254,17 @@ class Transaction:
         """Events with `after < seq <= upto`."""
         rows = self.connection.execute(self._sql.between, (mission_id, after, upto)).fetchall()
         return [event_from(row) for row in rows]
+
+    def _change_queue(self, change: QueueChange) -> None:
+        execute, sql = self.connection.execute, self._sql
+        match change:
+            case QueueRow():
+                execute(sql.put_message, queue_values(change))
+            case Taken(mission_id, message_ids):
+                for message_id in message_ids:
+                    execute(sql.take_message, (mission_id, message_id))
+            case SteeringTaken(mission_id):
+                execute(sql.take_steering, (mission_id, "steer"))
 
     def _one(self, statement: str, *values: object) -> Row | None:
         return self.connection.execute(statement, values).fetchone()

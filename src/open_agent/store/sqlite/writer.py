@@ -19,7 +19,13 @@ from open_agent.core.clock import Clock
 from open_agent.core.errors import Unavailable
 from open_agent.events.log import Appended, Opened
 from open_agent.store.listeners import Listeners
-from open_agent.store.requests import AnyRequest, AppendRequest, ExternalRequest, OpenRequest
+from open_agent.store.requests import (
+    AnyRequest,
+    AppendRequest,
+    DeleteRequest,
+    ExternalRequest,
+    OpenRequest,
+)
 from open_agent.store.rows import StoredEvent
 from open_agent.store.sqlite.transaction import Cache, Transaction, WriteStatements
 
@@ -65,6 +71,10 @@ class SqliteWriter:
 
     async def append(self, request: AppendRequest | ExternalRequest) -> Appended:
         """Carry out an append."""
+        return await self._submit(request)
+
+    async def delete(self, request: DeleteRequest) -> Appended:
+        """Remove missions."""
         return await self._submit(request)
 
     async def open(self, request: OpenRequest) -> Opened:
@@ -162,7 +172,7 @@ class SqliteWriter:
 
 def _carry_out(transaction: Transaction, job: AnyRequest | Job) -> Any:
     try:
-        if isinstance(job, OpenRequest | AppendRequest | ExternalRequest):
+        if isinstance(job, OpenRequest | AppendRequest | ExternalRequest | DeleteRequest):
             return transaction.ledger.carry_out(job)
         return transaction.run(job)
     except sqlite3.Error:
