@@ -34,13 +34,15 @@ from open_agent.server.http import create_app
 from open_agent.server.logs import configure_logs
 from open_agent.server.services import Services
 from open_agent.server.serving import bind, serve
-from open_agent.services.access import Access
+from open_agent.services.access.assembly import Surroundings, open_access
+from open_agent.services.access.rules import AccessRules
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
+from open_agent.services.work import Work
 from open_agent.store.base import Database
 from open_agent.store.database import open_database
 from open_agent.workspaces.supervised import SupervisedProcesses
@@ -48,7 +50,7 @@ from open_agent.workspaces.supervised import SupervisedProcesses
 MOMENT = "sent at "
 """What stands before the moment of sending, in nanoseconds of the machine's monotonic clock."""
 TEXT = "A line of output that is about as long as lines of output are.\n"
-INSTALLATION = Installation("0", True, 50, "sqlite", "none", "", "bench", "")
+INSTALLATION = Installation("0", 50, "sqlite", "none", "", "bench", "")
 
 
 class Nobody:
@@ -170,13 +172,17 @@ async def main(folder: Path, count: int) -> None:
         database.log.on_commit(feed.committed)
         engine = Nobody()
         places = Places(folder, database.host_id, folder / "data", lambda model: None)
+        rules = AccessRules(new_uuid(), new_uuid(), is_dev_mode=True)
+        stop_work = Work(database.log, database.missions).stop
+        around = Surroundings(database.accounts, database.audit, clock, stop_work)
+        access = await open_access(rules, around)
         services = Services(
             tasks=Tasks(database.log, database.missions, engine, feed, places),
             missions=MissionEvents(database.log, database.missions, feed),
             processes=KeptProcesses(database.missions, SupervisedProcesses(folder / "lock")),
             stats=Stats(database.missions),
             system=System(INSTALLATION, Readiness(Phase.READY), engine, database.missions),
-            access=Access(new_uuid(), is_open_locally=True),
+            access=access,
             clock=clock,
         )
         listener = bind("127.0.0.1", 0)

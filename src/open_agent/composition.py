@@ -16,12 +16,14 @@ from anyio import to_thread
 from starlette.types import ASGIApp
 
 import open_agent
+from open_agent.admission import access_rules, http_options, refuse_to_be_open
 from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Rules
 from open_agent.agent.start import RunDefaults
 from open_agent.backends.native import NativeBackend
-from open_agent.cli.ports import LocalServer
+from open_agent.cli.ports import LocalServer, OnReady
 from open_agent.core.clock import Clock, SystemClock
+from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import new_uuid
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.engine.feed import Feed
@@ -37,14 +39,17 @@ from open_agent.scripted.transport import ScriptedTransport
 from open_agent.server.http import create_app
 from open_agent.server.logs import configure_logs
 from open_agent.server.services import Services
-from open_agent.server.serving import bind, serve
-from open_agent.services.access import Access, ensure_token
+from open_agent.server.serving import bind, listen, serve
+from open_agent.services.access.assembly import AccessServices, Surroundings, open_access
+from open_agent.services.access.rules import AccessRules
+from open_agent.services.access.sessions import Sessions
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
+from open_agent.services.work import Work
 from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database, open_database
 from open_agent.tools.ports import WebSearch
@@ -78,6 +83,7 @@ class Application:
     feed: Feed
     readiness: Readiness
     token: str
+    sessions: Sessions
 
     async def drain(self) -> None:
         """Take no more, end streams, and let the moves in hand finish."""
@@ -106,7 +112,8 @@ async def open_application(
         url = settings.database_url.get_secret_value() if settings.database_url else None
         database = await open_database(settings.data_dir, clock, url=url)
         await stack.enter_async_context(database)
-        token = await to_thread.run_sync(ensure_token, settings.data_dir)
+        rules = await to_thread.run_sync(access_rules, settings)
+        access = await stack.enter_async_context(_access(settings, rules, database, clock))
         lock = settings.data_dir / f"supervisor-{database.slot}.lock"
         await wait_for_predecessor(lock, seconds=PREDECESSOR_SECONDS)
         processes = await stack.enter_async_context(SupervisedProcesses(lock))
@@ -114,15 +121,7 @@ async def open_application(
         stack.push_async_callback(models.close)
         feed = Feed()
         shared = _collaborators(settings, database, models, feed, own_ports)
-        worker = _worker(settings, shared, processes)
-        engine = EmbeddedEngine(
-            database.leases,
-            worker,
-            clock,
-            holder=new_uuid(),
-            capacity=Capacity(settings.max_parallel_missions, AT_ONCE),
-            shared_host=database.host_id if url else None,
-        )
+        engine = _engine(settings, database, clock, _worker(settings, shared, processes))
         database.log.on_commit(feed.committed)
         database.log.on_commit(engine.committed)
         readiness = Readiness()
@@ -132,10 +131,11 @@ async def open_application(
             processes=KeptProcesses(database.missions, processes),
             stats=Stats(database.missions),
             system=_system(settings, database, engine, readiness),
-            access=Access(token, is_open_locally=settings.dev_mode),
+            access=access,
             clock=clock,
         )
-        application = Application(create_app(services), engine, feed, readiness, token)
+        http = create_app(services, http_options(settings))
+        application = Application(http, engine, feed, readiness, rules.owner_token, access.sessions)
         if is_working:
             await engine.start()
         readiness.phase = Phase.READY
@@ -148,6 +148,36 @@ async def open_application(
         finally:
             await application.drain()
             await warming
+
+
+@asynccontextmanager
+async def _access(
+    settings: Settings, rules: AccessRules, database: Database, clock: Clock
+) -> AsyncGenerator[AccessServices]:
+    """Who may come in; what ends that is looked for as long as the context lasts."""
+    stop_work = Work(database.log, database.missions).stop
+    around = Surroundings(database.accounts, database.audit, clock, stop_work)
+    access = await open_access(rules, around)
+    refuse_to_be_open(settings, access.gate.mode)
+    is_shared = settings.database_url is not None
+    watching = asyncio.create_task(access.gate.keep_watch(is_shared=is_shared))
+    try:
+        yield access
+    finally:
+        watching.cancel()
+        with suppress(OpenAgentError):
+            await access.gate.note_uses()
+
+
+def _engine(settings: Settings, database: Database, clock: Clock, worker: Worker) -> EmbeddedEngine:
+    return EmbeddedEngine(
+        database.leases,
+        worker,
+        clock,
+        holder=new_uuid(),
+        capacity=Capacity(settings.max_parallel_missions, AT_ONCE),
+        shared_host=database.host_id if settings.database_url else None,
+    )
 
 
 def _models(settings: Settings, clock: Clock) -> ModelRouter:
@@ -235,7 +265,6 @@ def _system(
 ) -> System:
     installation = Installation(
         version=open_agent.__version__,
-        is_dev_mode=settings.dev_mode,
         max_iterations=settings.max_iterations,
         database="postgresql" if settings.database_url else "sqlite",
         engine="embedded",
@@ -267,7 +296,7 @@ class Servers:
         self,
         settings: Settings,
         *,
-        on_ready: Callable[[str], None],
+        on_ready: OnReady,
         on_stopping: Callable[[], None],
         on_cut: Callable[[], None],
     ) -> int:
@@ -311,14 +340,18 @@ class Servers:
     async def _serve(
         self,
         settings: Settings,
-        on_ready: Callable[[str], None],
+        on_ready: OnReady,
         on_stopping: Callable[[], None],
         on_cut: Callable[[], None],
     ) -> None:
-        listener = bind(settings.host, settings.port)
+        # Nobody is answered before it is known that there is somebody to keep others out for.
+        listener = bind(settings.host, settings.port, is_listening=not settings.is_exposed)
         name = listener.getsockname()
         url = _url(name)
         async with open_application(settings, own_ports={name[1]}) as application:
+            link = application.sessions.first_link()
+            way_in = f"{url}{link.path}" if link else None
+            listen(listener)
 
             async def drain() -> None:
                 on_stopping()
@@ -328,7 +361,7 @@ class Servers:
                 application.http,
                 listener,
                 drain=drain,
-                on_listening=lambda: on_ready(url),
+                on_listening=lambda: on_ready(url, way_in),
                 on_cut=on_cut,
             )
 

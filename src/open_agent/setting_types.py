@@ -4,9 +4,10 @@ import ipaddress
 import json
 import os
 import pwd
+import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -17,7 +18,21 @@ from pydantic import (
     Field,
     SecretStr,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
+
+
+def setting(default: Any, description: str, right: str) -> Any:
+    """A setting: what it does, and what to write when a value was wrong."""
+    return Field(default=default, description=description, json_schema_extra={"right": right})
+
+
+def right(info: FieldInfo) -> str:
+    """What to write when a value was wrong."""
+    return cast("dict[str, str]", info.json_schema_extra)["right"]
+
+
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?|[0-9a-fA-F:.]{2,45}")
 
 
 def absolute(value: object) -> Path:
@@ -39,12 +54,39 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _loopback(host: str) -> str:
-    if host.lower() == "localhost":
-        return host
-    if not ipaddress.ip_address(host.strip("[]")).is_loopback:
-        raise ValueError("there are no users yet, so nobody else may be let in")
-    return host.strip("[]")
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is this machine's alone."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host(host: str) -> str:
+    host = host.strip("[]")
+    if not is_loopback(host) and not _HOST.fullmatch(host):
+        ipaddress.ip_address(host)
+    return host
+
+
+def _names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{host} is no host name (write it without a port)")
+    return tuple(host.lower() for host in hosts)
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for origin in origins:
+        cut = origin.rstrip("/").lower()
+        parts = urlsplit(cut)
+        if parts.scheme not in {"http", "https"} or cut != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(f"{origin} is no origin")
+        if not _HOST.fullmatch(parts.hostname or "") or "@" in parts.netloc:
+            raise ValueError(f"{origin} does not name one host")
+        found.append(cut)
+    return tuple(found)
 
 
 def _web_address(url: str) -> str:
@@ -68,13 +110,16 @@ def _words(value: object) -> object:
 
 
 Folder = Annotated[Path, BeforeValidator(absolute), AfterValidator(_folder)]
-LoopbackHost = Annotated[str, AfterValidator(_loopback)]
+Host = Annotated[str, AfterValidator(_host)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Cents = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+SessionDays = Annotated[int, Field(ge=1, le=3650)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), NoDecode]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_names), NoDecode]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_origins), NoDecode]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())
 ]
@@ -92,3 +137,39 @@ class ModelPrice(BaseModel):
 
 
 ModelPrices = Annotated[dict[str, ModelPrice], BeforeValidator(_decoded), NoDecode]
+
+
+class SettingUser(BaseModel):
+    """A user whom the settings name. Further fields are passed over, as the original did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = ""
+    username: str
+    password: SecretStr
+    role: Literal["admin", "member"] = "member"
+
+
+def _users(users: tuple[SettingUser, ...]) -> tuple[SettingUser, ...]:
+    found: list[SettingUser] = []
+    for user in users:
+        username, password = user.username.strip(), user.password.get_secret_value().strip()
+        if not username or not password:
+            raise ValueError("a user has no name or no password")
+        found.append(
+            SettingUser(
+                id=user.id.strip() or username,
+                username=username,
+                password=SecretStr(password),
+                role=user.role,
+            )
+        )
+    for what in ({user.id for user in found}, {user.username for user in found}):
+        if len(what) < len(found):
+            raise ValueError("two users have the same name or id")
+    return tuple(found)
+
+
+SettingUsers = Annotated[
+    tuple[SettingUser, ...], BeforeValidator(_decoded), AfterValidator(_users), NoDecode
+]

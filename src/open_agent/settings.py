@@ -15,31 +15,33 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from dotenv.parser import parse_stream
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
-    SettingsConfigDict,
 )
 
 from open_agent.core.errors import Invalid
 from open_agent.core.money import from_cents
 from open_agent.core.run import Limits
+from open_agent.setting_access import AccessSettings
 from open_agent.setting_types import (
     Cents,
     Count,
     DatabaseAddress,
     Folder,
     LogLevel,
-    LoopbackHost,
     ModelPrice,
     ModelPrices,
     Port,
+    SettingUser,
     WebAddress,
     Words,
     absolute,
+    right,
+    setting,
 )
 
 DEFAULT_DATA_DIR = "~/.open-agent"
@@ -82,103 +84,84 @@ def _offer(given: _Given, name: str, value: Any, origin: str) -> None:
         given.setdefault(name, (value, origin))
 
 
-def _setting(default: Any, description: str, right: str) -> Any:
-    """A setting: what it does, and what to write when a value was wrong."""
-    return Field(default=default, description=description, json_schema_extra={"right": right})
-
-
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """Everything an operator can set, checked. The names in the environment are upper case."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
-
-    openrouter_api_key: SecretStr | None = _setting(
+    openrouter_api_key: SecretStr | None = setting(
         None,
         "Key for the model endpoint. Without one the scripted model `demo` answers.",
         "a key from https://openrouter.ai/keys",
     )
-    openrouter_base_url: WebAddress = _setting(
+    openrouter_base_url: WebAddress = setting(
         "https://openrouter.ai/api/v1",
         "The model endpoint: OpenRouter or any other that is OpenAI-compatible.",
         "an http or https address such as http://127.0.0.1:11434/v1",
     )
-    default_model: str = _setting(
+    default_model: str = setting(
         DEMO_MODEL,
         f"The model of tasks that name none. Once a key is set: `{MODEL_WITH_A_KEY}`.",
         "a model name as the endpoint knows it",
     )
-    fallback_model: str | None = _setting(
+    fallback_model: str | None = setting(
         None,
         "The model to go on with when the first one cannot be reached.",
         "a model name as the endpoint knows it",
     )
-    max_output_tokens: Count = _setting(
+    max_output_tokens: Count = setting(
         16_384, "The longest reply to ask of a model, in tokens.", _WHOLE
     )
-    context_window: Count | None = _setting(
+    context_window: Count | None = setting(
         None,
         "How many tokens the model can read, where the price list does not know it.",
         _WHOLE,
     )
-    model_prices: ModelPrices = _setting(
+    model_prices: ModelPrices = setting(
         {},
         "Prices that replace the built-in list, as JSON, in dollars per million tokens.",
         '{"my/model": {"input": 3, "output": 15, "cached_input": 0.3}}',
     )
-    tavily_api_key: SecretStr | None = _setting(
+    tavily_api_key: SecretStr | None = setting(
         None, "Key for web search by Tavily; without one, DuckDuckGo is asked.", "a key from Tavily"
     )
-    allow_private_hosts: bool = _setting(
+    allow_private_hosts: bool = setting(
         False,
         "Whether web tools may open addresses of this machine and its own network.",
         "true or false",
     )
-    working_dir: Folder = _setting(
+    working_dir: Folder = setting(
         "~/open-agent",
         "Where tasks without a folder of their own work, in `workspaces/`. Created when missing.",
         "a folder that this account may write to",
     )
-    data_dir: Folder = _setting(
+    data_dir: Folder = setting(
         DEFAULT_DATA_DIR,
         "Where the database, long outputs and secrets are kept. Created when missing.",
         "a folder that this account may write to",
     )
-    database_url: DatabaseAddress | None = _setting(
+    database_url: DatabaseAddress | None = setting(
         None,
         "A PostgreSQL database for several processes to share; without it, SQLite in `DATA_DIR`.",
         "postgresql://user:password@host/database",
     )
-    host: LoopbackHost = _setting(
-        "127.0.0.1",
-        "The address to listen on. Only this machine's own, until users exist.",
-        "127.0.0.1, ::1 or localhost; from elsewhere, use an SSH tunnel",
-    )
-    port: Port = _setting(
+    port: Port = setting(
         3000, "The port to listen on; 0 takes a free one.", "a number from 0 to 65535"
     )
-    dev_mode: bool = _setting(
-        False,
-        "Whether programs on this machine may call without a token.",
-        "1, true, t, yes, y or on; or 0, false, f, no, n or off",
-    )
-    max_iterations: Count = _setting(50, "Steps (model calls) that one run may take.", _WHOLE)
-    max_wall_seconds: Count = _setting(6 * 3600, "Seconds that one run may last.", _WHOLE)
-    default_budget_cents: Cents = _setting(
+    max_iterations: Count = setting(50, "Steps (model calls) that one run may take.", _WHOLE)
+    max_wall_seconds: Count = setting(6 * 3600, "Seconds that one run may last.", _WHOLE)
+    default_budget_cents: Cents = setting(
         1000,
         "What a run may spend when its task names no budget, in cents; 0 means no budget.",
         "a whole number, 0 or above",
     )
-    max_parallel_missions: Count = _setting(
+    max_parallel_missions: Count = setting(
         4, "Missions, tasks included, that one user has at work at once.", _WHOLE
     )
-    pass_environment: Words = _setting(
+    pass_environment: Words = setting(
         (),
         "Names of further environment variables that commands may see, such as `GH_TOKEN`.",
         "names separated by commas",
     )
-    log_level: LogLevel = _setting(
+    log_level: LogLevel = setting(
         "info", "How much the server logs.", "debug, info, warning or error"
     )
 
@@ -227,6 +210,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems += [cls._problem(given, dict(detail)) for detail in error.errors()]
             settings = None
+        if settings is not None:
+            problems += settings.access_problems()
         if settings is None or problems:
             count = "One setting is" if len(problems) == 1 else f"{len(problems)} settings are"
             raise Invalid("settings.invalid", "\n  ".join([f"{count} wrong:", *problems]))
@@ -245,7 +230,7 @@ class Settings(BaseSettings):
         info = cls.model_fields[name]
         return (
             f"{name.upper()}{_shown(info, value)} ({origin}) is wrong"
-            f"{reason and f': {reason}'}. Right would be: {_right(info)}."
+            f"{reason and f': {reason}'}. Right would be: {right(info)}."
         )
 
     def explain(self) -> list[SettingRow]:
@@ -340,13 +325,9 @@ def _text_of(path: Path) -> str:
         raise ValueError("it is not UTF-8") from None
 
 
-def _right(info: FieldInfo) -> str:
-    return cast("dict[str, str]", info.json_schema_extra)["right"]
-
-
 def _shown(info: FieldInfo, value: Any) -> str:
     """What was written, unless it is a secret."""
-    if value is None or "SecretStr" in str(info.annotation):
+    if value is None or re.search("SecretStr|SettingUser", str(info.annotation)):
         return ""
     text = str(value)
     return f"={text[:60]}…" if len(text) > 60 else f"={text}"
@@ -361,7 +342,10 @@ def _masked(value: Any) -> str:
                 return re.sub(r"(password=)[^&]*", r"\1****", hidden)
             return f"****{secret[-4:]}" if len(secret) >= 16 else "****"
         case tuple():
-            return ",".join(cast("tuple[str, ...]", value))
+            parts = cast("tuple[str | SettingUser, ...]", value)
+            return ",".join(
+                f"{part.username}:****" if isinstance(part, SettingUser) else part for part in parts
+            )
         case dict():
             prices = cast("dict[str, ModelPrice]", value)
             return ", ".join(f"{model}: {price}" for model, price in prices.items())

@@ -7,8 +7,11 @@ from blockbuster import blockbuster_ctx
 
 ALLOWED = {
     ("httpx2/_client.py", "__init__"): "a client is made once in a process, and reads certificates",
-    ("open_agent/services/access.py", "read_token"): "tests call it; the server does, in a thread",
-    ("open_agent/services/access.py", "ensure_token"): "the same",
+    (
+        "open_agent/services/access/files.py",
+        "read_token",
+    ): "tests call it; the server does, in a thread",
+    ("open_agent/services/access/files.py", "ensure_token"): "the same",
     ("rich/traceback.py", "_render_stack"): "shows tests what has gone wrong",
 }
 """Calls that may block, and why."""

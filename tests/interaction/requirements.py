@@ -10,12 +10,17 @@ from typing import TypeVar
 
 import pytest
 
-from tests.interaction.promises import clients, foundation, product
+from tests.interaction.promises import access, clients, foundation, product
 from tests.interaction.promises.promise import Promise
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
-PROMISES: dict[str, Promise] = {**clients.PROMISES, **product.PROMISES, **foundation.PROMISES}
+PROMISES: dict[str, Promise] = {
+    **clients.PROMISES,
+    **access.PROMISES,
+    **product.PROMISES,
+    **foundation.PROMISES,
+}
 
 
 def requirement(*ids: str) -> Callable[[Test], Test]:

@@ -3,6 +3,7 @@ import pwd
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,9 +174,74 @@ def test_one_message_names_every_wrong_setting_where_it_came_from_and_what_is_ri
     assert "forgot" not in message
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.com"])
-def test_nobody_else_is_let_in_until_there_are_users(host: str) -> None:
-    assert "HOST" in wrong(host=host)
+LONG_SECRET = "0123456789abcdef" * 2
+ONE_USER = '[{"username": "anna", "password": "secret of anna"}]'
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"dashboard_password": "hush"}, "JWT_SECRET is missing, which DASHBOARD_PASSWORD needs"),
+        ({"open_agent_users": ONE_USER}, "JWT_SECRET is missing, which OPEN_AGENT_USERS needs"),
+        ({"dev_mode": True, "host": "0.0.0.0"}, "DEV_MODE"),
+        (
+            {"host": "::", "jwt_secret": "x" * 31, "dashboard_password": "hush"},
+            "JWT_SECRET has 31 bytes",
+        ),
+        ({"open_agent_users": "nonsense"}, "OPEN_AGENT_USERS (command line) is wrong"),
+        ({"open_agent_users": '[{"username": " ", "password": "hush"}]'}, "no name"),
+        ({"open_agent_users": '[{"username": "anna", "password": " "}]'}, "no password"),
+        ({"open_agent_users": '[{"username": "anna"}]'}, "0.password"),
+        (
+            {
+                "open_agent_users": '[{"username": "a", "password": "hush"},'
+                ' {"username": "b", "id": "a", "password": "hush"}]'
+            },
+            "same name or id",
+        ),
+        ({"jwt_ttl_days": 0}, "JWT_TTL_DAYS"),
+        ({"host": "two words"}, "HOST"),
+        ({"allowed_origins": "*"}, "ALLOWED_ORIGINS"),
+        ({"allowed_origins": "http://a.test/path"}, "ALLOWED_ORIGINS"),
+        ({"allowed_origins": "null"}, "ALLOWED_ORIGINS"),
+        ({"allowed_hosts": "*.a.test"}, "ALLOWED_HOSTS"),
+    ],
+)
+def test_what_would_let_strangers_in_is_refused(given: dict[str, Any], named: str) -> None:
+    message = wrong(**given)
+    assert named in message
+    assert "hush" not in message
+    assert "secret of anna" not in message
+
+
+def test_users_and_a_password_are_trimmed_and_never_shown() -> None:
+    settings = Settings.load(
+        {
+            "open_agent_users": '[{"username": " anna ", "password": " pässword ", "more": 1},'
+            ' {"id": "u2", "username": "ben", "password": "$argon2id$x", "role": "admin"}]',
+            "jwt_secret": LONG_SECRET,
+            "allowed_origins": "http://LOCALHOST:3001/, https://a.test",
+            "allowed_hosts": "Agent.Example",
+        }
+    )
+    anna, ben = settings.open_agent_users
+    assert (anna.id, anna.username, anna.role) == ("anna", "anna", "member")
+    assert anna.password.get_secret_value() == "pässword"
+    assert (ben.id, ben.role) == ("u2", "admin")
+    assert settings.allowed_origins == ("http://localhost:3001", "https://a.test")
+    assert settings.allowed_hosts == ("agent.example",)
+    shown = {row.name: row.value for row in settings.explain()}
+    assert shown["OPEN_AGENT_USERS"] == "anna:****,ben:****"
+    assert "pässword" not in repr(settings)
+    (warning,) = settings.warnings
+    assert "(anna)" in warning
+    assert "pässword" not in warning
+
+
+def test_a_short_secret_is_warned_about_on_this_machine() -> None:
+    settings = Settings.load({"jwt_secret": "short", "dashboard_password": "hush"})
+    (warning,) = settings.warnings
+    assert "5 bytes" in warning
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])

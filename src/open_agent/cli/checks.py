@@ -14,7 +14,7 @@ from open_agent.cli.rendering.facts import size
 from open_agent.core.clock import Clock
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.money import show_dollars
-from open_agent.services.access import read_token, token_path
+from open_agent.services.access.files import read_token, token_path
 from open_agent.settings import Settings
 from open_agent.workspaces.programs import find_ripgrep
 

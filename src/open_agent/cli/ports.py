@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # 140 ms that `--help` does not need
     from open_agent.settings import Settings
 
 
+OnReady = Callable[[str, "str | None"], None]
+
+
 @dataclass(frozen=True, slots=True)
 class LocalServer:
     """A server that runs inside this process."""
@@ -27,7 +30,7 @@ class ServerBuilder(Protocol):
         self,
         settings: Settings,
         *,
-        on_ready: Callable[[str], None],
+        on_ready: OnReady,
         on_stopping: Callable[[], None],
         on_cut: Callable[[], None],
     ) -> int:
@@ -35,7 +38,8 @@ class ServerBuilder(Protocol):
 
         Args:
             settings: What is in force.
-            on_ready: Called with the server's address once it answers.
+            on_ready: Called with the server's address once it answers, and with a link that lets
+                one browser in, where nothing else would.
             on_stopping: Called when the first signal has come, before the work in hand is ended.
             on_cut: Called when a second one cuts the work off, or when ending takes too long. The
                 process ends as soon as it returns, with 128 and the number of the signal.

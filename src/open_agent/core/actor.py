@@ -1,6 +1,6 @@
 """Who is calling now, by what right, and what they may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -65,10 +65,12 @@ class Actor:
         username: What people call them; empty where there is one user.
         scopes: What the credential is good for.
         credential: How they have shown who they are.
+        address: Where they call from.
     """
 
     user_id: UserId
     is_admin: bool = False
     username: str = ""
     scopes: frozenset[Scope] = ALL_SCOPES
-    credential: Credential | None = None
+    credential: Credential | None = field(default=None, compare=False)
+    address: str = field(default="", compare=False)

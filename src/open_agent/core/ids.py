@@ -28,6 +28,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def new_code() -> str:
+    """A secret of 128 random bits, for what is good once and for minutes."""
+    return secrets.token_urlsafe(16)
+
+
 def is_uuid(text: str) -> bool:
     """Whether `text` is a UUID in canonical lower-case form, the only form we hand out."""
     try:

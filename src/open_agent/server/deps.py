@@ -10,7 +10,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from pydantic import JsonValue
 
 from open_agent.core.actor import Actor
-from open_agent.core.ids import MissionId
+from open_agent.core.ids import MissionId, UserId
 from open_agent.server.auth import ACTOR
 from open_agent.server.services import Services
 from open_agent.server.streams import Streams
@@ -51,6 +51,18 @@ async def get_mission_id(
     return MissionId(id.lower())
 
 
+async def get_user_id(id: Annotated[str, Path(description="The user's id.")]) -> UserId:
+    """A user's id; the service says whether it is one."""
+    return UserId(id)
+
+
+async def get_key_id(
+    id: Annotated[str, Path(description="The key's id.", json_schema_extra=UUID)],
+) -> str:
+    """A key's id in the form that we hand out; the service says whether it is one."""
+    return id.lower()
+
+
 async def get_cursor(
     last_event_id: Annotated[
         str | None,
@@ -69,4 +81,6 @@ AllServices = Annotated[Services, Depends(get_services)]
 AllStreams = Annotated[Streams, Depends(get_streams)]
 TaskIdInPath = Annotated[MissionId, Depends(get_task_id)]
 MissionIdInPath = Annotated[MissionId, Depends(get_mission_id)]
+UserIdInPath = Annotated[UserId, Depends(get_user_id)]
+KeyIdInPath = Annotated[str, Depends(get_key_id)]
 StreamCursor = Annotated[str | None, Depends(get_cursor)]

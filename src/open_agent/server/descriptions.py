@@ -16,11 +16,13 @@ REF = "#/components/schemas/{model}"
 FAILURES = {
     400: "The request cannot be read, or does not fit the present state.",
     401: "There is no token, or not the right one.",
+    403: "The caller, or the credential, may not do this.",
     404: "It does not exist, or is not the caller's.",
-    409: "The idempotency key was used for another request.",
+    409: "It does not fit what is there; `code` says how.",
     413: "The body is too large.",
     415: "The body is not said to be JSON.",
     422: "A field is wrong; `details` says which.",
+    429: "Too often, or a limit is reached; `Retry-After` may say when to try again.",
     503: "Not ready.",
 }
 
@@ -55,6 +57,12 @@ STREAMED: tuple[type[BaseModel], ...] = (LogEntry, TaskDone, Mission, Record, De
 Responses = dict[int | str, dict[str, Any]]
 
 SEEN: Responses = {204: {"description": "The end has been seen; do not come back."}}
+
+
+def failing_plainly(*statuses: int) -> Responses:
+    """Failures of a route whose body is for a person to read as it is."""
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {status: {"description": FAILURES[status], "content": content} for status in statuses}
 
 
 def failing(*statuses: int) -> Responses:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -42,6 +43,9 @@ CODE_OF_STATUS = {
     404: ("route.not_found", "There is nothing at this address; `/docs` lists what there is."),
     405: ("route.method_not_allowed", "This address does not know the method; see `Allow`."),
 }
+
+PLAIN_PATHS = frozenset({"/api/auth/login", "/link"})
+"""Where the body of a failure is shown to a person as it is."""
 
 SHOWN_PROBLEMS = 20
 
@@ -79,8 +83,21 @@ def response_to(error: OpenAgentError) -> Response:
     status = STATUS_OF_CODE.get(error.code)
     if status is None:
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return error_response(status, error.code, error.message, error.details, headers)
+    return error_response(status, error.code, error.message, error.details, _headers(status, error))
+
+
+def plain_response_to(error: OpenAgentError) -> Response:
+    """The same as text, where clients of the original show the body as it is."""
+    shaped = response_to(error)
+    headers = _headers(shaped.status_code, error)
+    return PlainTextResponse(error.message, shaped.status_code, headers)
+
+
+def _headers(status: int, error: OpenAgentError) -> dict[str, str]:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if "retry_after_seconds" in error.details:
+        headers["Retry-After"] = str(error.details["retry_after_seconds"])
+    return headers
 
 
 def install(app: FastAPI) -> None:
@@ -91,8 +108,8 @@ def install(app: FastAPI) -> None:
 
 
 async def _known(request: Request, error: Exception) -> Response:
-    del request
-    return response_to(cast("OpenAgentError", error))
+    answer = plain_response_to if request.url.path in PLAIN_PATHS else response_to
+    return answer(cast("OpenAgentError", error))
 
 
 async def _from_framework(request: Request, error: Exception) -> Response:

@@ -11,18 +11,32 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from open_agent.server import errors
-from open_agent.server.auth import Authentication
+from open_agent.server.auth import Authentication, IsOwnAccount
 from open_agent.server.boundary import Boundary
 from open_agent.server.descriptions import add_streamed
+from open_agent.server.peer import is_own_account
 from open_agent.server.perimeter import Perimeter
-from open_agent.server.routes import docs, missions, processes, system, tasks
+from open_agent.server.routes import (
+    audit,
+    auth,
+    docs,
+    keys,
+    missions,
+    processes,
+    system,
+    tasks,
+    users,
+)
 from open_agent.server.services import Services
 from open_agent.server.streams import KEEP_ALIVE_SECONDS, Streams
 
 DESCRIPTION = (
-    "Hand over a task, watch an agent do it. Every call but `/api/health` and `/api/ready` needs "
-    "`Authorization: Bearer <token>`, with the token from the file `token` of the server's data "
-    "directory; with `DEV_MODE`, programs on the server's own machine need none. A failure is `{error: {code, message, details}}` with a stable code."
+    "Hand over a task, watch an agent do it. Every call but `/api/health`, `/api/ready` and the "
+    "logins needs `Authorization: Bearer <token>`: one that `POST /api/auth/login` gave, a personal "
+    "API key, or the one from the file `token` of the server's data directory. While there are "
+    "neither users nor a password, programs of the server's own account, on its own machine, need "
+    "none; with `DEV_MODE`, no program on that machine does. A failure is "
+    "`{error: {code, message, details}}` with a stable code."
 )
 
 
@@ -32,13 +46,17 @@ class HttpOptions:
 
     Attributes:
         hosts: Names it goes by beside the loopback ones.
-        origins: Origins whose pages may change something, beside its own.
+        origins: Origins whose pages may use it, beside its own.
+        is_open: It listens beyond loopback.
         keep_alive: Seconds of silence after which streams send a comment.
+        is_own_account: Whether the kernel says that a connection is the server's own account's.
     """
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
+    is_open: bool = False
     keep_alive: float = KEEP_ALIVE_SECONDS
+    is_own_account: IsOwnAccount = is_own_account
 
 
 class Api(FastAPI):
@@ -65,13 +83,17 @@ def create_app(services: Services, options: HttpOptions | None = None) -> FastAP
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(Boundary, clock=services.clock),
-            Middleware(Perimeter, hosts=options.hosts, origins=options.origins),
-            Middleware(Authentication, access=services.access),
+            Middleware(
+                Perimeter, hosts=options.hosts, origins=options.origins, is_open=options.is_open
+            ),
+            Middleware(
+                Authentication, access=services.access.gate, is_own_account=options.is_own_account
+            ),
         ],
     )
     app.state.services = services
     app.state.streams = Streams(services.missions, keep_alive=options.keep_alive)
     errors.install(app)
-    for router in (system.router, tasks.router, missions.router, processes.router, docs.router):
-        app.include_router(router)
+    for module in (system, auth, users, keys, audit, tasks, missions, processes, docs):
+        app.include_router(module.router)
     return app

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from open_agent.core.clock import Clock
-from open_agent.services.access import Access
+from open_agent.services.access.assembly import AccessServices
 from open_agent.services.missions import MissionEvents
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
@@ -20,5 +20,5 @@ class Services:
     processes: KeptProcesses
     stats: Stats
     system: System
-    access: Access
+    access: AccessServices
     clock: Clock

@@ -35,8 +35,8 @@ class _Listener(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+def bind(host: str, port: int, *, is_listening: bool = True) -> socket.socket:
+    """A socket, listening unless it is to `listen` later; port 0 takes a free one.
 
     Raises:
         Unavailable: The address cannot be listened on (`server.cannot_listen`).
@@ -48,14 +48,33 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise Unavailable(
-            "server.cannot_listen",
-            f"Cannot listen on {host}:{port}: {error.strerror}. Stop what uses the port, or set "
-            "PORT to another one.",
-        ) from error
-    listener.listen(2048)
+        raise _cannot_listen(f"{host}:{port}", error) from error
     listener.setblocking(False)
+    if is_listening:
+        listen(listener)
     return listener
+
+
+def listen(listener: socket.socket) -> None:
+    """Let connections come in, if they may not yet.
+
+    Raises:
+        Unavailable: Somebody else has begun to listen there (`server.cannot_listen`).
+    """
+    try:
+        listener.listen(2048)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        listener.close()
+        raise _cannot_listen(f"{host}:{port}", error) from error
+
+
+def _cannot_listen(where: str, error: OSError) -> Unavailable:
+    return Unavailable(
+        "server.cannot_listen",
+        f"Cannot listen on {where}: {error.strerror}. Stop what uses the port, or set PORT to "
+        "another one.",
+    )
 
 
 async def serve(

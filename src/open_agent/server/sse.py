@@ -5,6 +5,7 @@ Knows nothing of missions; `streams.py` says what is sent.
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,10 +14,15 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from open_agent.events.log import EncodedRecord
+from open_agent.server.auth import WATCH
 from open_agent.server.frames import Frames
 
 CACHED_FRAMES = 512
 LARGEST_CACHED = 64 * 1024
+
+SIGNED_OUT = b": signed out\n\n"
+"""The last word of a stream whose reader may not read on."""
+GOODBYE_SECONDS = 1.0
 
 _CURSOR = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,6}))?")
 
@@ -66,7 +72,7 @@ Push = Callable[[bytes], Awaitable[None]]
 
 
 class EventStream(Response):
-    """Lets `write` push events until it has no more, or the reader goes."""
+    """Lets `write` push events until it has no more, the reader goes, or may not read on."""
 
     media_type = "text/event-stream"
 
@@ -77,8 +83,14 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        del scope
+        watch = scope.get(WATCH, _unwatched)
+        is_over = False
         async with anyio.create_task_group() as group:
+
+            def end() -> None:
+                nonlocal is_over
+                is_over = True
+                group.cancel_scope.cancel()
 
             async def push(chunk: bytes) -> None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -92,7 +104,17 @@ class EventStream(Response):
             await send({"type": "http.response.start", **head})
             # Here at the bottom of all layers only the reader's leaving is waited for; what is
             # woken for every event has a task of its own, with none of them above it.
-            group.start_soon(write)
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            with watch(end):
+                group.start_soon(write)
+                while (await receive())["type"] != "http.disconnect":
+                    pass
             group.cancel_scope.cancel()
+        if is_over:
+            # One that reads nothing is not waited for: its connection ends soon enough.
+            with anyio.move_on_after(GOODBYE_SECONDS):
+                await send({"type": "http.response.body", "body": SIGNED_OUT, "more_body": False})
+
+
+def _unwatched(on_end: Callable[[], None]) -> AbstractContextManager[None]:
+    del on_end
+    return nullcontext()

@@ -46,7 +46,6 @@ class Installation:
     """
 
     version: str
-    is_dev_mode: bool
     max_iterations: int
     database: str
     engine: str

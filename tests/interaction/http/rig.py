@@ -9,8 +9,10 @@ from typing import Any
 import anyio
 import httpx2
 from fastapi import FastAPI
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
-from open_agent.core.clock import SystemClock
+from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import MessageId, MissionId, RunId, UserId, new_uuid
 from open_agent.engine.feed import Feed
 from open_agent.events.log import EncodedRecord
@@ -18,13 +20,15 @@ from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.run import RunStarted
 from open_agent.server.http import HttpOptions, create_app
 from open_agent.server.services import Services
-from open_agent.services.access import Access
+from open_agent.services.access.assembly import Surroundings, open_access
+from open_agent.services.access.rules import AccessRules
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
+from open_agent.services.work import Work
 from open_agent.store.base import Database
 from open_agent.store.database import open_database
 from open_agent.testing.asgi import client_of
@@ -33,12 +37,14 @@ from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.histories import History
 
 TOKEN = "a-token-that-only-tests-would-use-0123456789"
+SECRET = "a-secret-that-only-tests-would-use-0123456789"
 OWNER = UserId("default")
+CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+"""Hashes in a tenth of a millisecond."""
 HOLDER = "test"
 
 INSTALLATION = Installation(
     version="1.2.3",
-    is_dev_mode=False,
     max_iterations=50,
     database="sqlite",
     engine="embedded",
@@ -47,6 +53,10 @@ INSTALLATION = Installation(
     data_dir="/srv/data",
     libraries={"fastapi": "0.0.0"},
 )
+
+
+STRANGERS = HttpOptions(is_own_account=lambda client, server: False)
+"""Programs of whom the kernel says that they run under another account."""
 
 
 @dataclass
@@ -128,12 +138,15 @@ async def server(
     is_dev_mode: bool = False,
     options: HttpOptions | None = None,
     is_durable: bool = True,
+    rules: AccessRules | None = None,
+    hasher: PasswordHash | None = None,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[Rig]:
     """The application over a database in `folder`; what a folder holds is found again.
 
     Where a test is not about what is kept, `is_durable=False` saves it 90 ms.
     """
-    clock = SystemClock()
+    clock = clock or SystemClock()
     memory = None if is_durable else open_memory_database(folder / "blobs", clock)
     async with memory or await open_database(folder / "data", clock) as db:
         feed = Feed()
@@ -145,17 +158,21 @@ async def server(
             data_dir=folder / "data",
             why_unusable=lambda model: None,
         )
-        installation = replace(INSTALLATION, is_dev_mode=is_dev_mode)
+        rules = replace(rules or AccessRules(TOKEN, SECRET), is_dev_mode=is_dev_mode)
+        stop_work = Work(db.log, db.missions).stop
+        access = await open_access(
+            rules, Surroundings(db.accounts, db.audit, clock, stop_work, hasher or CHEAP)
+        )
         services = Services(
             tasks=Tasks(db.log, db.missions, engine, feed, places),
             missions=MissionEvents(db.log, db.missions, feed),
             processes=KeptProcesses(db.missions, SupervisedProcesses(folder / "supervisor.lock")),
             stats=Stats(db.missions),
-            system=System(installation, Readiness(Phase.READY), engine, db.missions),
-            access=Access(TOKEN, is_open_locally=is_dev_mode),
+            system=System(INSTALLATION, Readiness(Phase.READY), engine, db.missions),
+            access=access,
             clock=clock,
         )
-        yield Rig(db, feed, engine, services, create_app(services, options))
+        yield Rig(db, feed, engine, services, create_app(services, options or STRANGERS))
 
 
 @asynccontextmanager

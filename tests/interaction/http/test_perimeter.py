@@ -176,10 +176,41 @@ async def test_other_pages_may_not_write(server: tuple[Rig, httpx2.AsyncClient])
 
 @requirement("access:origin:checked")
 async def test_no_page_elsewhere_is_let_read(server: tuple[Rig, httpx2.AsyncClient]) -> None:
-    for origin in OWN_ORIGINS + FOREIGN_ORIGINS:
+    asked = {"Access-Control-Request-Method": "POST"}
+    for origin in OWN_ORIGINS[:2] + FOREIGN_ORIGINS:
         for method in ("GET", "POST", "OPTIONS"):
-            reply = await server[1].request(method, "/api/tasks", headers={"Origin": origin})
+            reply = await server[1].request(
+                method, "/api/tasks", headers={"Origin": origin, **asked}
+            )
             assert not any(name.startswith("access-control") for name in reply.headers)
+            assert reply.headers["vary"] == "Origin"
+
+
+@requirement("access:origin:listed")
+async def test_a_listed_origin_may_ask_and_read_everything(
+    server: tuple[Rig, httpx2.AsyncClient],
+) -> None:
+    _, client = server
+    origin = {"Origin": OWN_ORIGINS[2]}
+    # Browsers ask beforehand without saying who they are.
+    stranger = {"Authorization": "", "Access-Control-Request-Method": "DELETE"}
+    reply = await client.request("OPTIONS", "/api/anything", headers={**origin, **stranger})
+    assert (reply.status_code, reply.text) == (204, "")
+    assert reply.headers["access-control-allow-origin"] == OWN_ORIGINS[2]
+    allowed = reply.headers["access-control-allow-headers"].lower().split(", ")
+    assert set(allowed) == {"authorization", "content-type", "last-event-id", "idempotency-key"}
+    assert "DELETE" in reply.headers["access-control-allow-methods"]
+    for path, status in (("/api/tasks", 200), ("/nope", 404)):
+        reply = await client.get(path, headers=origin)
+        assert reply.status_code == status
+        assert reply.headers["access-control-allow-origin"] == OWN_ORIGINS[2]
+        assert "access-control-allow-credentials" not in reply.headers
+    for refused in ({"Authorization": "Bearer wrong"}, {"Host": "evil.test"}):
+        reply = await client.get("/api/tasks", headers={**origin, **refused})
+        assert reply.status_code in (401, 421)
+        assert reply.headers["access-control-allow-origin"] == OWN_ORIGINS[2]
+    written = await client.post("/api/task", json={"task": "Do it."}, headers=origin)
+    assert written.status_code == 200
 
 
 @requirement("access:origin:checked")

@@ -61,7 +61,7 @@ def test_wrong_usage_exits_with_2(args: list[str]) -> None:
         (["run", "x", "--url", "nowhere"], "url.invalid"),
         (["tasks", "--url", "nowhere"], "url.invalid"),
         (["serve", "--port", "70000"], "settings.invalid"),
-        (["serve", "--host", "0.0.0.0"], "settings.invalid"),
+        (["serve", "--host", "no host"], "settings.invalid"),
         (["config", "--env-file", "/nowhere/.env"], "settings.invalid"),
         (["token"], "token.not_found"),
     ],

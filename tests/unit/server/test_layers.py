@@ -1,15 +1,21 @@
 """The layers around all routes, for what is not plain HTTP: WebSockets, and what servers send."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from open_agent.core.actor import Actor
+from open_agent.core.clock import SystemClock
 from open_agent.core.ids import UserId
 from open_agent.server.auth import ACTOR, Authentication
 from open_agent.server.perimeter import Perimeter
-from open_agent.services.access import Access
+from open_agent.services.access.directory import Directory
+from open_agent.services.access.gate import Access
+from open_agent.services.access.rules import AccessRules
+from open_agent.services.access.tokens import Tokens
+from open_agent.testing.database import open_memory_database
 
 TOKEN = "t" * 43
 GOOD = [("host", "127.0.0.1:3000"), ("authorization", f"Bearer {TOKEN}")]
@@ -27,12 +33,19 @@ class Inside:
         await send({"type": "websocket.accept"})
 
 
+def access_of(*, is_dev_mode: bool) -> Access:
+    clock, rules = SystemClock(), AccessRules(TOKEN, TOKEN, is_dev_mode=is_dev_mode)
+    store = open_memory_database(Path("nowhere")).accounts
+    tokens = Tokens(TOKEN, clock, lifetime=rules.lifetime)
+    return Access(Directory(store, rules), tokens, store, clock)
+
+
 async def connect(
     headers: list[tuple[str, str]], *, peer: str = "127.0.0.1", is_dev_mode: bool = False
 ) -> tuple[Inside, list[Message]]:
     """Open a WebSocket through the layers."""
     inside = Inside()
-    access = Access(TOKEN, is_open_locally=is_dev_mode)
+    access = access_of(is_dev_mode=is_dev_mode)
     app = Perimeter(Authentication(inside, access=access))
     sent: list[Message] = []
 
@@ -104,6 +117,6 @@ async def test_what_is_neither_http_nor_a_websocket_passes() -> None:
     async def receive() -> Message:
         raise AssertionError
 
-    app = Perimeter(Authentication(inside, access=Access(TOKEN, is_open_locally=False)))
+    app = Perimeter(Authentication(inside, access=access_of(is_dev_mode=False)))
     await app({"type": "lifespan"}, receive, nothing)
     assert seen == ["lifespan"]

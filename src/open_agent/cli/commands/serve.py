@@ -29,9 +29,11 @@ def serve(builder: Builder, place: Place, *, host: str | None, port: int | None)
         terminal.note("Starting…")
     with announcing(settings.data_dir, is_lasting=True) as announcer:
 
-        def on_ready(url: str) -> None:
+        def on_ready(url: str, link: str | None) -> None:
             announcer.write(url)
-            terminal.show(welcome(settings, url, _program(settings)))
+            terminal.show(welcome(settings, url, _program(settings), link=link))
+            for warning in settings.warnings:
+                terminal.note(warning, "warn")
 
         def on_stopping() -> None:
             terminal.note(

@@ -4,7 +4,7 @@ from open_agent.cli.options import Place
 from open_agent.cli.terminal import Terminal
 from open_agent.core.clock import SystemClock
 from open_agent.core.errors import NotFound
-from open_agent.services.access import read_token, token_path
+from open_agent.services.access.files import read_token, token_path
 from open_agent.settings import Settings
 
 

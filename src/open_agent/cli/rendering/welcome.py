@@ -13,8 +13,17 @@ USUAL_URL = "http://127.0.0.1:3000"
 """Where the command line looks by itself, whatever its data directory."""
 
 
-def welcome(settings: Settings, url: str, program: str = "open-agent") -> list[Piece]:
-    """The start-up text; `program` is how a shell calls this command."""
+def welcome(
+    settings: Settings, url: str, program: str = "open-agent", *, link: str | None = None
+) -> list[Piece]:
+    """The start-up text.
+
+    Args:
+        settings: What is in force.
+        url: Where the server is.
+        program: How a shell calls this command.
+        link: What lets one browser in, while there are neither users nor a password.
+    """
     pieces = [
         Piece("Open Agent", "strong"),
         Piece(f" {__version__} listens on "),
@@ -26,12 +35,13 @@ def welcome(settings: Settings, url: str, program: str = "open-agent") -> list[P
         ("Budget", _budget(settings)),
         ("Work", f"{settings.working_dir / 'workspaces'}, for tasks that name no folder"),
         ("Data", _data(settings)),
-        ("Access", _access(settings)),
+        ("Access", _access(settings, link)),
     ):
         pieces.append(Piece(f"  {name:<8}", "strong", MARGIN))
         pieces.append(Piece(f"{text}\n"))
+    examples = _examples(settings, url, program, is_open=settings.dev_mode or link is not None)
     pieces.append(Piece("\n  Try, in another terminal:\n", "strong"))
-    pieces += [Piece(f"    {line}\n", "plain", None) for line in _examples(settings, url, program)]
+    pieces += [Piece(f"    {line}\n", "plain", None) for line in examples]
     pieces.append(
         Piece(
             "\n  Ctrl-C stops the server in good order; unfinished work goes on at the next "
@@ -72,18 +82,25 @@ def _data(settings: Settings) -> str:
     return str(settings.data_dir)
 
 
-def _access(settings: Settings) -> str:
+def _access(settings: Settings, link: str | None) -> str:
     if settings.dev_mode:
         return "every program on this machine, without a token (DEV_MODE)"
-    return f"with the token in {settings.data_dir / 'token'}"
+    if link is None:
+        return "users, or whoever has the password, after `POST /api/auth/login`"
+    code = link.partition("code=")[2]
+    return (
+        f"your own programs on this machine; others with the token in {settings.data_dir / 'token'}"
+        f"\n{MARGIN}A browser, once and within 15 minutes: {link}"
+        f"\n{MARGIN}or with this code as the password: {code}"
+    )
 
 
-def _examples(settings: Settings, url: str, program: str) -> list[str]:
+def _examples(settings: Settings, url: str, program: str, *, is_open: bool) -> list[str]:
     is_usual = any(row.name == "DATA_DIR" and row.origin == "default" for row in settings.explain())
     is_found = is_usual or (settings.dev_mode and url == USUAL_URL)
     folder = "" if is_found else f" --data-dir {shlex.quote(str(settings.data_dir))}"
     curl = f"curl {url}/api/task"
-    if not settings.dev_mode:
+    if not is_open:
         token = shlex.quote(str(settings.data_dir / "token"))
         curl += f' -H "Authorization: Bearer $(cat {token})"'
     curl += f" -H 'Content-Type: application/json' -d '{{\"task\": \"{EXAMPLE}\"}}'"

@@ -8,6 +8,7 @@ from pydantic import Field
 from open_agent.server.deps import AllServices, CurrentActor
 from open_agent.server.descriptions import FAILURES, failing
 from open_agent.server.wire import Wire
+from open_agent.services.access.rules import Mode
 from open_agent.services.system import Phase
 
 router = APIRouter(prefix="/api", tags=["system"])
@@ -80,13 +81,15 @@ class ServerStatus(Wire):
 async def get_health(services: AllServices) -> Health:
     """That the server answers, and how to talk to it. Public."""
     installation = services.system.installation
-    is_open = installation.is_dev_mode
+    mode = services.access.gate.mode
+    is_open = mode is Mode.DISABLED
     return Health(
         status="ok",
         version=installation.version,
         dev_mode=is_open,
         auth_required=not is_open,
-        auth_mode="disabled" if is_open else "single_tenant",
+        # The original knows no `local`, whose code its clients can send as a password.
+        auth_mode="single_tenant" if mode is Mode.LOCAL else mode.value,
         max_iterations=installation.max_iterations,
         ready=services.system.readiness.is_ready,
     )

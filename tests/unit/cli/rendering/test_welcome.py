@@ -25,13 +25,29 @@ Open Agent <version> listens on http://127.0.0.1:3000
   Budget  $10.00 for a run that names none (DEFAULT_BUDGET_CENTS)
   Work    /srv/work/workspaces, for tasks that name no folder
   Data    /srv/data dir
-  Access  with the token in /srv/data dir/token
+  Access  users, or whoever has the password, after `POST /api/auth/login`
 
   Try, in another terminal:
     open-agent run "Show me what you can do"
     curl http://127.0.0.1:3000/api/task -H "Authorization: Bearer $(cat '/srv/data dir/token')" -H 'Content-Type: application/json' -d '{"task": "Show me what you can do"}'
 
   Ctrl-C stops the server in good order; unfinished work goes on at the next start.
+
+""")
+
+
+def test_without_users_it_says_who_gets_in_and_how_a_browser_does() -> None:
+    settings = Settings.model_validate({"data_dir": "/srv/data", "working_dir": "/srv/work"})
+    shown = plain(welcome(settings, URL, link=f"{URL}/link?code=C0de"))
+    access = shown[shown.index("  Access") : shown.index("  Ctrl-C")]
+    assert access == snapshot("""\
+  Access  your own programs on this machine; others with the token in /srv/data/token
+          A browser, once and within 15 minutes: http://127.0.0.1:3000/link?code=C0de
+          or with this code as the password: C0de
+
+  Try, in another terminal:
+    open-agent run "Show me what you can do"
+    curl http://127.0.0.1:3000/api/task -H 'Content-Type: application/json' -d '{"task": "Show me what you can do"}'
 
 """)
 
