@@ -5,17 +5,16 @@ or the line goes beyond what is understood here, it says that it cannot tell. Ru
 are built on that; `policy.py` has them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MOST_PARTS = 50
-"""Commands in one line; of more than these nothing is said."""
+MOST_WORDS = 500
 MOST_CHARACTERS = 20_000
+DEEPEST = 5
 
-_SEPARATORS = "\n;&|()"
-_MADE_LATER = "$`*?[{~!"
-"""What makes a word one that only the shell knows, outside of quotes."""
-_REDIRECTIONS = "<>"
+_SEPARATORS = "\n;&|()`"
+_MADE_LATER = "$*?[{}~!"
+"""Outside of quotes, what makes a word one that only the shell knows."""
 
 
 @dataclass(slots=True)
@@ -24,7 +23,9 @@ class Word:
 
     text: str = ""
     is_plain: bool = True
-    """It is as it is written: nothing in it is made while the line runs."""
+    """Nothing in it is made while the line runs."""
+    is_target: bool = False
+    """It says where output goes or input comes from."""
 
 
 @dataclass(slots=True)
@@ -43,32 +44,29 @@ class Line:
     parts: list[Part] = field(default_factory=list[Part])
     is_understood: bool = True
     is_simple: bool = True
-    """One command, and nothing but plain words: what is read is what is run."""
+    """One command of plain words and nothing else: what is read is what is run."""
 
 
-def read_line(text: str) -> Line:
-    """Tell the commands of a line apart."""
-    if len(text) > MOST_CHARACTERS or not _is_printable(text):
+def read_line(text: str, depth: int = 0) -> Line:
+    """Tell the commands of a line apart; those inside of quoted substitutions are among them."""
+    is_readable = all(char.isprintable() or char in "\n\t" for char in text)
+    if len(text) > MOST_CHARACTERS or depth > DEEPEST or not is_readable:
         return Line(is_understood=False, is_simple=False)
-    reader = _Reader(text)
-    line = reader.read()
+    line = _Reader(text, depth).read()
     line.parts = [part for part in line.parts if part.words]
-    if len(line.parts) > MOST_PARTS:
+    if len(line.parts) > MOST_PARTS or sum(len(part.words) for part in line.parts) > MOST_WORDS:
         line.is_understood = False
     is_one = len(line.parts) == 1 and all(word.is_plain for word in line.parts[0].words)
     line.is_simple = line.is_simple and line.is_understood and is_one
     return line
 
 
-def _is_printable(text: str) -> bool:
-    return all(char.isprintable() or char in "\n\t" for char in text)
-
-
 class _Reader:
     """Goes through a line once, from its beginning to its end."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, depth: int) -> None:
         self._text = text
+        self._depth = depth
         self._place = 0
         self._line = Line()
         self._part = Part()
@@ -83,7 +81,7 @@ class _Reader:
 
     def _step(self, char: str) -> None:
         if char == "'":
-            self._quote(self._upto("'"))
+            self._add(self._upto("'"))
         elif char == '"':
             self._double_quote()
         elif char == "\\":
@@ -91,13 +89,17 @@ class _Reader:
         elif char in " \t":
             self._end_word()
         elif char in _SEPARATORS:
-            self._separate(char)
-        elif char in _REDIRECTIONS:
+            self._line.is_simple = False
+            if char == "`":  # what comes of it is a word, or a part of one
+                self._add(char, is_plain=False)
+            self._end_part(is_pipe=char == "|" and self._peek() != "|")
+        elif char in "<>":
             self._redirect(char)
         elif char == "#" and self._word is None:
-            self._comment()
+            self._line.is_simple = False
+            self._place = (self._text + "\n").find("\n", self._place)
         else:
-            self._add(char, is_plain=char not in _MADE_LATER and char != "}")
+            self._add(char, is_plain=char not in _MADE_LATER)
 
     def _next(self) -> str:
         char = self._text[self._place]
@@ -107,8 +109,8 @@ class _Reader:
     def _peek(self) -> str:
         return self._text[self._place : self._place + 1]
 
-    def _upto(self, quote: str) -> str:
-        end = self._text.find(quote, self._place)
+    def _upto(self, mark: str) -> str:
+        end = self._text.find(mark, self._place)
         if end < 0:
             self._line.is_understood = False
             end = len(self._text)
@@ -122,34 +124,25 @@ class _Reader:
         self._word.text += text
         self._word.is_plain = self._word.is_plain and is_plain
 
-    def _quote(self, text: str) -> None:
-        self._add(text)
-
     def _double_quote(self) -> None:
         self._add("")
-        while True:
-            char = self._peek()
-            if not char:
-                self._line.is_understood = False
-                return
+        while char := self._peek():
             self._place += 1
             if char == '"':
                 return
             if char == "\\" and self._peek():
-                escaped = self._next()
-                self._add(escaped if escaped in '$`"\\' else "\\" + escaped, is_plain=False)
+                self._add(self._next(), is_plain=False)
             elif char == "`" or (char == "$" and self._peek() == "("):
-                self._substitution(char)
+                self._substitute(self._upto("`") if char == "`" else self._balanced())
             else:
                 self._add(char, is_plain=char not in "$!")
+        self._line.is_understood = False
 
-    def _substitution(self, char: str) -> None:
-        """A command inside of a word: its parts are found by going on as if the word had ended."""
-        self._line.is_simple = False
-        inner = self._upto("`") if char == "`" else self._balanced()
-        self._add(inner, is_plain=False)
-        self._line.parts += read_line(inner).parts
-        self._line.is_understood = self._line.is_understood and read_line(inner).is_understood
+    def _substitute(self, command: str) -> None:
+        self._add(command, is_plain=False)
+        inner = read_line(command, self._depth + 1)
+        self._line.parts += inner.parts
+        self._line.is_understood = self._line.is_understood and inner.is_understood
 
     def _balanced(self) -> str:
         start, depth = self._place + 1, 0
@@ -170,43 +163,24 @@ class _Reader:
         else:
             self._line.is_understood = False
 
-    def _separate(self, char: str) -> None:
-        self._line.is_simple = False
-        self._end_part(is_pipe=char == "|" and self._peek() != "|")
-
     def _redirect(self, char: str) -> None:
-        """What is read from or written to is a word of its own, and never a command."""
         self._line.is_simple = False
         if self._word is not None and self._word.text.isdigit():
             self._word = None
         self._end_word()
         self._part.is_fed = self._part.is_fed or char == "<"
-        self._add("<>", is_plain=True)
-        while self._peek() in ("<", ">", "&", "|") and self._peek():
+        while self._peek() and self._peek() in "<>&|":
             self._place += 1
-        while self._peek() in (" ", "\t") and self._peek():
+        while self._peek() and self._peek() in " \t":
             self._place += 1
-
-    def _comment(self) -> None:
-        self._line.is_simple = False
-        self._upto_line_end()
-
-    def _upto_line_end(self) -> None:
-        end = self._text.find("\n", self._place)
-        self._place = len(self._text) if end < 0 else end
+        self._word = Word(is_target=True)
 
     def _end_word(self) -> None:
         word, self._word = self._word, None
-        # The target of a redirection begins with its mark.
-        if word is not None and not word.text.startswith("<>"):
+        if word is not None and not word.is_target:
             self._part.words.append(word)
 
     def _end_part(self, *, is_pipe: bool) -> None:
         self._end_word()
         self._line.parts.append(self._part)
         self._part = Part(is_fed=is_pipe)
-
-
-def commands(line: Line) -> Iterator[Part]:
-    """The commands of a line, those that are words of others included (`sh -c "…"`)."""
-    yield from line.parts
