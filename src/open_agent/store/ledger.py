@@ -60,6 +60,10 @@ class Source(Protocol):
         """A mission, or nothing."""
         ...
 
+    def is_deleted(self, mission_id: MissionId) -> bool:
+        """There was such a mission; asked where there is none."""
+        ...
+
     def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
         ...
@@ -160,7 +164,8 @@ class Ledger:
             opening = self._openings.get(name) or self.source.opening(*name)
             if opening is not None:
                 return self._opened_before(request, opening)
-        if self._mission(request.mission_id) is not None:
+        known = self._mission(request.mission_id) or request.mission_id in self.deleted
+        if known or self.source.is_deleted(request.mission_id):
             raise Conflict(
                 "mission.exists", f"There is already a mission {request.mission_id}; use a new id."
             )

@@ -53,6 +53,10 @@ class MemoryRows:
         held = self.missions.get(mission_id)
         return held and HeldMission(held.row, held.epoch)
 
+    def is_deleted(self, mission_id: MissionId) -> bool:
+        """There was such a mission."""
+        return mission_id in self.events
+
     def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
         return self.runs.get(run_id)
@@ -95,6 +99,11 @@ class MemoryRows:
             del self.missions[mission_id]
             self.holders.pop(mission_id, None)
             self.queues.pop(mission_id, None)
+            self.openings = {
+                key: opening
+                for key, opening in self.openings.items()
+                if opening.mission_id != mission_id
+            }
             self.events[mission_id] = self.events[mission_id][-1:]
             self.runs = {k: run for k, run in self.runs.items() if run.mission_id != mission_id}
 

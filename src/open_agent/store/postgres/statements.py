@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     func,
     literal_column,
     or_,
@@ -95,6 +96,9 @@ class BatchStatements:
         self.keyed = self._text(
             select(events).where(events.c.mission_id == keys.c.a, events.c.key == keys.c.b)
         )
+        new = func.unnest(ids).table_valued("a").render_derived()
+        any_event = exists().where(events.c.mission_id == new.c.a)
+        self.left_over = self._text(select(new.c.a).where(any_event))
         known = _pairs("ids", "known", BigInteger())
         self.newer = self._text(
             select(events)

@@ -52,6 +52,8 @@ class LoadedRows:
     """Every row that the batch may look at, locked; a `Source` for the ledger."""
 
     missions: dict[MissionId, HeldMission] = field(default_factory=dict[MissionId, HeldMission])
+    used: set[MissionId] = field(default_factory=set[MissionId])
+    """Ids that a new mission may not have."""
     runs: dict[RunId, RunRow] = field(default_factory=dict[RunId, RunRow])
     owners: dict[UserId, OwnerRow] = field(default_factory=dict[UserId, OwnerRow])
     queues: dict[MissionId, list[QueueRow]] = field(default_factory=dict[MissionId, list[QueueRow]])
@@ -68,6 +70,10 @@ class LoadedRows:
     def mission(self, mission_id: MissionId) -> HeldMission | None:
         """A mission, or nothing."""
         return self.missions.get(mission_id)
+
+    def is_deleted(self, mission_id: MissionId) -> bool:
+        """There was such a mission."""
+        return mission_id in self.used
 
     def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
@@ -164,6 +170,8 @@ async def load(connection: Connection, sql: BatchStatements, batch: Batch) -> Lo
         keyed = await execute(sql.keyed, keys) if externals else None
         names = [owner for owner, _ in keyed_openings], [key for _, key in keyed_openings]
         opened = await execute(sql.openings, names) if keyed_openings else None
+        new = [r.mission_id for r in openings]
+        used = await execute(sql.left_over, (new,)) if new else None
         queues = await execute(sql.queues, (batch.queues,)) if batch.queues else None
     rows.add_missions(await missions.fetchall())
     rows.owners = {owner: OwnerRow(*row) for owner, *row in await owners.fetchall()}
@@ -172,6 +180,8 @@ async def load(connection: Connection, sql: BatchStatements, batch: Batch) -> Lo
     if keyed is not None:
         found = [event_from(row) for row in await keyed.fetchall()]
         rows.events_by_key = {(event.mission_id, event.key or ""): event for event in found}
+    if used is not None:
+        rows.used = {row[0] for row in await used.fetchall()}
     if queues is not None:
         for row in map(queue_from, await queues.fetchall()):
             rows.queues.setdefault(row.mission_id, []).append(row)

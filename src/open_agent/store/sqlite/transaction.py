@@ -9,7 +9,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Table, bindparam, delete, select
+from sqlalchemy import Column, ColumnElement, Table, bindparam, delete, exists, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql import ClauseElement
 
@@ -67,6 +67,7 @@ class WriteStatements:
                 missions.c.owner_id == bindparam("owner"), missions.c.idempotency_key == key
             )
         )
+        self.left_over = self._text(select(exists().where(mission)))
         self.keyed = self._text(select(events).where(mission, events.c.key == key))
         self.between = self._text(
             select(events)
@@ -220,6 +221,10 @@ class Transaction:
             return HeldMission(held.row, held.epoch)
         row = self._one(self._sql.mission, mission_id)
         return None if row is None else HeldMission(mission_from(row), row[-1])
+
+    def is_deleted(self, mission_id: MissionId) -> bool:
+        """There was such a mission."""
+        return self._one(self._sql.left_over, mission_id) == (1,)
 
     def find_run(self, run_id: RunId) -> RunRow | None:
         """A run, or nothing."""
