@@ -18,7 +18,8 @@ from open_agent.core.ids import CallId, MissionId, RunId
 from open_agent.events.blobs import BlobStore
 from open_agent.events.model.base import BlobRef
 from open_agent.events.model.tool import BackgroundProcess
-from open_agent.tools.ports import HttpFetcher, WebSearch
+from open_agent.events.model.union import Event
+from open_agent.tools.ports import Delegated, DelegatedTask, HttpFetcher, WebSearch
 from open_agent.tools.schema import Parameters, describe
 from open_agent.workspaces.base import Workspace
 from open_agent.workspaces.processes import ProcessLost, ProcessOwner
@@ -31,6 +32,10 @@ class Effect(StrEnum):
     WRITE = "write"
     EXECUTE = "execute"
     NETWORK = "network"
+    ASK = "ask"
+    """Nothing: a person gives the result, and the call is made once they have."""
+    DELEGATE = "delegate"
+    """It hands work to a mission with a log of its own, so that a call cut off can be made again."""
 
 
 class ToolFailed(Exception):
@@ -53,11 +58,29 @@ class ToolOutput:
     """What the call started and left running."""
     is_failure: bool = False
     """It did not do what was asked, though there is something to show."""
+    events: tuple[Event, ...] = ()
+    """What happens to the mission with it."""
+    cost_microdollars: int = 0
+    """What was spent elsewhere to do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said to a call, as JSON."""
+
+    value: Any
+    is_default: bool = False
+    """Nobody answered in time."""
 
 
 def drop_output(text: str) -> None:
     """Live output that nobody watches."""
     del text
+
+
+async def delegate_nothing(task: DelegatedTask) -> Delegated:
+    """For where there is nobody to delegate to."""
+    raise ToolFailed(f"{task.title!r} cannot be delegated here. Do it yourself.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +96,10 @@ class ToolContext:
     search: WebSearch
     emit: Callable[[str], None] = drop_output
     """Takes live output as it comes; never blocks, never fails."""
+    answer: Answer | None = None
+    """Of a tool that asks, what was said."""
+    delegate: Callable[[DelegatedTask], Awaitable[Delegated]] = delegate_nothing
+    """Has a part of the work done by a run of its own, and returns when that has ended."""
 
     @property
     def owner(self) -> ProcessOwner:

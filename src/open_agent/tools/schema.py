@@ -17,6 +17,9 @@ MAX_ARGUMENT_CHARACTERS = 4_000_000
 
 MAX_SHOWN_PROBLEMS = 5
 
+_UNSAID = ("minLength", "maxLength", "minItems", "maxItems")
+"""Whoever comes near these is told; all others would pay for them in every request."""
+
 AnyFunction = Callable[..., Any]
 
 
@@ -29,8 +32,9 @@ class Parameters:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """As JSON schema, without titles and without what says nothing."""
-        return cast("dict[str, Any]", _compact(self._model.model_json_schema()))
+        """As JSON schema, without titles, references, bounds of length and what says nothing."""
+        schema = self._model.model_json_schema()
+        return cast("dict[str, Any]", _compact(_inline(schema, schema.pop("$defs", {}))))
 
     def parse(self, arguments_json: str) -> dict[str, Any]:
         """Keyword arguments for the function; those that were left out are left out.
@@ -139,6 +143,22 @@ def _said_of_parameters(function: AnyFunction) -> dict[str, str]:
     return said
 
 
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Definitions in place of references, which not every provider understands."""
+    match schema:
+        case list():
+            return [_inline(item, definitions) for item in cast("list[Any]", schema)]
+        case {"$ref": str(name), **rest}:
+            found = cast("dict[str, Any]", definitions[name.rpartition("/")[2]])
+            found = {key: value for key, value in found.items() if key != "description"}
+            return cast("dict[str, Any]", _inline(found, definitions)) | rest
+        case dict():
+            items = cast("dict[str, Any]", schema).items()
+            return {key: _inline(value, definitions) for key, value in items}
+        case _:
+            return schema
+
+
 def _compact(schema: Any) -> Any:
     match schema:
         case list():
@@ -155,6 +175,8 @@ def _compact_object(schema: dict[str, Any]) -> dict[str, Any]:
         if key == "title" and isinstance(value, str):
             continue
         if key == "default" and value is None:
+            continue
+        if key in _UNSAID or (key == "additionalProperties" and value is True):
             continue
         if key == "anyOf":
             some = [item for item in cast("list[Any]", value) if item != {"type": "null"}]
