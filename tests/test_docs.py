@@ -92,15 +92,13 @@ SHOWN = [page for page in PAGES if any(map(is_run, blocks(page)))]
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
 def test_every_shell_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    # The README's server is that of `make run`, the guides' one of `open-agent serve`.
-    is_open = str(page.name == "README.md").lower()
     with (
         ScriptedServer(ScriptedModel(look_around, models=("scripted/model",))) as model,
         ServerProcess(
             tmp_path / (".run/data" if page.name in OF_MAKE_RUN else ".open-agent"),
             tmp_path / "open-agent",
             model.base_url,
-            {"DEV_MODE": is_open, "PORT": "0"},
+            {"DEV_MODE": "false", "PORT": "0"},
         ) as server,
     ):
         commands = Path(sys.executable).parent

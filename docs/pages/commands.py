@@ -27,7 +27,7 @@ Records = list[tuple[str, str]]
 def page() -> str:
     """Every command with its arguments and options."""
     root: Any = typer.main.get_command(build(Invocation(_no_servers)))
-    commands: Mapping[str, Any] = root.commands
+    commands = dict(_flat(root.commands))
     records = {name: _records(name, command) for name, command in commands.items()}
     counts = Counter(record for each in records.values() for record in each)
     shared = [record for record, count in counts.items() if count >= SHARED_BY]
@@ -46,6 +46,16 @@ def page() -> str:
     lines += ["## Options of many commands", "", *_table(shared)]
     lines += ["## Exit codes", "", *table(["Code", ""], _exits())]
     return "\n".join(lines)
+
+
+def _flat(commands: Mapping[str, Any], group: str = "") -> Iterable[tuple[str, Any]]:
+    """Every command by its whole name; a group is only what its commands have in common."""
+    for name, command in commands.items():
+        inner: Mapping[str, Any] | None = getattr(command, "commands", None)
+        if inner is None:
+            yield f"{group}{name}", command
+        else:
+            yield from _flat(inner, f"{group}{name} ")
 
 
 def _records(name: str, command: Any) -> Records:

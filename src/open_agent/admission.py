@@ -52,7 +52,8 @@ def refuse_to_be_open(settings: Settings, mode: Mode) -> None:
 
 def http_options(settings: Settings) -> HttpOptions:
     """How the server is reached."""
-    own = {settings.host} if settings.is_exposed else set[str]()
+    is_all = settings.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
+    own = {settings.host} if settings.is_exposed and not is_all else set[str]()
     return HttpOptions(
         hosts=frozenset({*settings.allowed_hosts, *own}),
         origins=frozenset(settings.allowed_origins),

@@ -69,6 +69,7 @@ AT_ONCE = 256
 """Missions that one process works on at the same time, whoever owns them."""
 PREDECESSOR_SECONDS = 15.0
 DRAIN_SECONDS = 15.0
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 OPENROUTER = "https://openrouter.ai/api/v1"
 LIBRARIES = ("fastapi", "httpx2", "pydantic", "sqlalchemy", "uvicorn")
 """What the server stands on, for those who look at it from outside."""
@@ -315,6 +316,8 @@ class Servers:
         hide_this_process()
         configure_logs("error")
         listener = bind("127.0.0.1", 0)
+        # Whatever the settings say of other servers on them, this one is for its own process.
+        settings = settings.model_copy(update={"host": "127.0.0.1"})
         name = listener.getsockname()
         url = _url(name)
         async with open_application(
@@ -367,5 +370,7 @@ class Servers:
 
 
 def _url(name: tuple[str, int]) -> str:
-    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    """Where programs of this machine find the server, which may listen on all of its addresses."""
+    address = LOOPBACK.get(name[0], name[0])
+    host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{name[1]}"

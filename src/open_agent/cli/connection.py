@@ -108,6 +108,17 @@ class Connection:
         headers = {"Idempotency-Key": key} if key else {}
         return await self._request("POST", path, body=body or {}, headers=headers)
 
+    async def change(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Change something once; what the server says of it, nothing if it says nothing.
+
+        Raises:
+            OpenAgentError: As the server says; `server.unreachable` when it does not answer.
+        """
+        value = (await self._request(method, path, body=body)).value
+        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
     @asynccontextmanager
     async def events(self, path: str, last_id: str | None) -> AsyncGenerator[httpx2.EventSource]:
         """Open a stream of server-sent events behind `last_id`.
@@ -213,6 +224,8 @@ def _headers(address: Address) -> dict[str, str]:
 def _reply(response: httpx2.Response, url: str) -> Reply:
     if response.status_code >= 300:
         raise _error(response, url)
+    if response.status_code == 204:
+        return Reply(None, None)
     next_link = response.links.get("next", {}).get("url")
     return Reply(_decode_any(response, url), next_link)
 
@@ -225,7 +238,7 @@ def _error(response: httpx2.Response, url: str) -> OpenAgentError:
     code = str(fields.get("code", "server.error"))
     kind = Conflict if code in _CONFLICTS else _ERRORS.get(response.status_code, Unavailable)
     message = str(fields.get("message", code))
-    if kind is Unauthenticated:
+    if kind is Unauthenticated and code.startswith("auth."):
         message = (
             f"{url} wants another token than this command has. Name the server's data directory "
             "with --data-dir, or a file that holds its token with --token-file."

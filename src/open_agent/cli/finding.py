@@ -155,7 +155,8 @@ class Finder:
     def _token(self, url: str) -> str | None:
         if self._token_file is None:
             # The token of this machine's server is no other machine's business.
-            return read_token(self._settings.data_dir) if _is_here(url) else None
+            is_ours = not self.is_named or _is_here(url)
+            return read_token(self._settings.data_dir) if is_ours else None
         try:
             token = self._token_file.read_text(encoding="utf-8", errors="replace").strip()
         except OSError as error:

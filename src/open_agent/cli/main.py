@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from open_agent import __version__
+from open_agent.cli.access import add_access
 from open_agent.cli.exits import Exit, exit_of_error
 from open_agent.cli.options import (
     DataDir,
@@ -76,6 +77,7 @@ def build(invocation: Invocation) -> typer.Typer:
     _add_reading(app, invocation)
     _add_following(app)
     _add_looking_after(app)
+    add_access(app, invocation.builder)
     return app
 
 

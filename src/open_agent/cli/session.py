@@ -48,14 +48,20 @@ class Session:
             yield connection
 
     @asynccontextmanager
-    async def reading(self, builder: Builder) -> AsyncGenerator[Connection]:
-        """A client of the running server; where none runs, of one that only reads what there is.
+    async def reading(
+        self, builder: Builder, *, may_begin: bool = False
+    ) -> AsyncGenerator[Connection]:
+        """A client of the running server; where none runs, of one that takes no work up.
+
+        Args:
+            builder: Makes that one.
+            may_begin: Also where there is no record yet.
 
         Raises:
             Unavailable: None answers, and there is nothing to read.
         """
         async with connect(self.finder.address) as connection:
-            has_record = self._has_record()
+            has_record = may_begin or self._has_record()
             if await self.is_running(connection, is_needed=not has_record):
                 yield connection
                 return
