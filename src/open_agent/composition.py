@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,12 +20,15 @@ import open_agent
 from open_agent.admission import access_rules, http_options, refuse_to_be_open
 from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Rules
+from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
 from open_agent.backends.native import NativeBackend
 from open_agent.cli.ports import LocalServer, OnReady
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import new_uuid
+from open_agent.core.mission import MissionKind
+from open_agent.engine.delegation import Delegations
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Worker
@@ -212,10 +216,18 @@ def _collaborators(
     )
     return Collaborators(
         log=database.log,
-        rules=Rules(prices=models, windows=windows),
+        rules=Rules(
+            prices=models,
+            windows=windows,
+            answer_for=timedelta(seconds=settings.answer_seconds),
+        ),
         clock=SystemClock(),
         models=models,
-        tools=standard_tools(),
+        tools={kind: standard_tools(kind) for kind in MissionKind},
+        policy=Policy(tuple(Rule(**rule.model_dump()) for rule in settings.approvals)),
+        delegation=Delegations(
+            database.log, database.missions, feed, SystemClock(), database.host_id
+        ),
         blobs=database.blobs,
         deltas=feed,
         http=GuardedFetcher(

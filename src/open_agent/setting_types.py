@@ -173,3 +173,20 @@ def _users(users: tuple[SettingUser, ...]) -> tuple[SettingUser, ...]:
 SettingUsers = Annotated[
     tuple[SettingUser, ...], BeforeValidator(_decoded), AfterValidator(_users), NoDecode
 ]
+
+
+class ApprovalRule(BaseModel):
+    """What is done with calls of tools that fit; what it does not name, any call fits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["allow", "ask", "deny"]
+    tool: str | None = Field(default=None, min_length=1)
+    effect: Literal["read", "write", "execute", "network", "ask", "delegate"] | None = None
+    command: str | None = Field(default=None, min_length=1)
+
+    def __str__(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+ApprovalRules = Annotated[tuple[ApprovalRule, ...], BeforeValidator(_decoded), NoDecode]

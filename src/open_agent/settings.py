@@ -28,6 +28,8 @@ from open_agent.core.money import from_cents
 from open_agent.core.run import Limits
 from open_agent.setting_access import AccessSettings
 from open_agent.setting_types import (
+    ApprovalRule,
+    ApprovalRules,
     Cents,
     Count,
     DatabaseAddress,
@@ -152,6 +154,15 @@ class Settings(AccessSettings):
         1000,
         "What a run may spend when its task names no budget, in cents; 0 means no budget.",
         "a whole number, 0 or above",
+    )
+    approvals: ApprovalRules = setting(
+        (),
+        "Which calls of tools are allowed, asked about or denied, as JSON; the first rule that fits"
+        " decides, and without one a call is allowed. See the guide on approvals.",
+        '[{"action": "ask", "command": "git push*"}, {"action": "deny", "effect": "network"}]',
+    )
+    answer_seconds: Count = setting(
+        3600, "How long a person has to answer a question before its default is taken.", _WHOLE
     )
     max_parallel_missions: Count = setting(
         4, "Missions, tasks included, that one user has at work at once.", _WHOLE
@@ -342,9 +353,10 @@ def _masked(value: Any) -> str:
                 return re.sub(r"(password=)[^&]*", r"\1****", hidden)
             return f"****{secret[-4:]}" if len(secret) >= 16 else "****"
         case tuple():
-            parts = cast("tuple[str | SettingUser, ...]", value)
+            parts = cast("tuple[str | SettingUser | ApprovalRule, ...]", value)
             return ",".join(
-                f"{part.username}:****" if isinstance(part, SettingUser) else part for part in parts
+                f"{part.username}:****" if isinstance(part, SettingUser) else str(part)
+                for part in parts
             )
         case dict():
             prices = cast("dict[str, ModelPrice]", value)

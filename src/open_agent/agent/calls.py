@@ -1,33 +1,38 @@
 """Carrying out tool calls: `tool.called` is durable before the effect, `tool.returned` after it.
 
-Calls that only read run side by side; as soon as one of them does more, all run in order.
+Calls that only read run side by side; as soon as one of them does more, all run in order, and
+those behind a call that a person is asked about wait for it.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import anyio
-import pydantic_core
 import structlog
 
+from open_agent.agent.consent import answer_to, consents, judge, question_of
 from open_agent.agent.context import RunContext
+from open_agent.agent.showing import shorten
 from open_agent.events.active_run import OpenCall
 from open_agent.events.delta import DeltaSource
 from open_agent.events.model.model_call import RequestedCall
 from open_agent.events.model.tool import ToolCalled, ToolOutcome, ToolReturned
-from open_agent.tools.definition import Tool, ToolContext, ToolFailed, ToolOutput
+from open_agent.tools.definition import Effect, Tool, ToolContext, ToolFailed, ToolOutput
+from open_agent.tools.ports import Delegated, DelegatedTask, Delegator
 
-SHOWN_CHARACTERS = 2_000
-"""What people see of one long argument."""
-SHOWN_IN_ALL = 40_000
+ENDED = "Ended by a cancel while it ran; what it had done by then stays done."
+NOT_ENDED = (
+    "Told to stop by a cancel, and not ended when this was written; what it does till then stays."
+)
+NOT_ANSWERED = "Nobody had answered when the run was cancelled."
+NOT_RUN = "Not run: the run was cancelled first."
 
 log = structlog.get_logger(__name__)
 
 
 async def call_tools(ctx: RunContext, calls: Sequence[OpenCall]) -> None:
-    """Answer every call, in whatever way; returns early when the run is being stopped."""
-    tools = [ctx.shared.tools.get(call.call.name) for call in calls]
-    if len(calls) > 1 and all(tool is not None and tool.effect == "read" for tool in tools):
+    """Answer calls in whatever way: all, but when the run is stopped or a person is asked first."""
+    if len(calls) > 1 and await _may_run_together(ctx, calls):
         with ctx.interruptible():
             async with anyio.create_task_group() as group:
                 for call in calls:
@@ -38,6 +43,24 @@ async def call_tools(ctx: RunContext, calls: Sequence[OpenCall]) -> None:
             return
         with ctx.interruptible():
             await _carry_out(ctx, call)
+        if call.stage != "returned":
+            return
+
+
+async def _may_run_together(ctx: RunContext, calls: Sequence[OpenCall]) -> bool:
+    """Whether all of them read, and none needs a person."""
+    tools = [ctx.tools.get(call.call.name) for call in calls]
+    if not all(tool is not None and tool.effect is Effect.READ for tool in tools):
+        return False
+    for tool, call in zip(tools, calls, strict=True):
+        assert tool is not None
+        try:
+            arguments = await _arguments(ctx, tool, call.call)
+        except ToolFailed:
+            continue
+        if judge(ctx, tool, arguments).action != "allow":
+            return False
+    return True
 
 
 def announce(ctx: RunContext, calls: Sequence[RequestedCall]) -> list[ToolCalled]:
@@ -46,42 +69,61 @@ def announce(ctx: RunContext, calls: Sequence[RequestedCall]) -> list[ToolCalled
     Only where all of them read and can be made as written: those are made again after a crash,
     so nothing is claimed by this that might not have been done, and a commit is saved.
     """
-    tools = [ctx.shared.tools.get(call.name) for call in calls]
-    if not all(tool is not None and tool.effect == "read" for tool in tools):
-        return []
-    if any(call.problem is not None or call.arguments_blob is not None for call in calls):
-        return []
-    try:
-        return [
-            _called(tool, call, tool.parse(call.arguments))
-            for tool, call in zip(tools, calls, strict=True)
-            if tool is not None
-        ]
-    except ToolFailed:
-        return []
+    begun: list[ToolCalled] = []
+    for call in calls:
+        tool = ctx.tools.get(call.name)
+        is_as_written = call.problem is None and call.arguments_blob is None
+        if tool is None or tool.effect is not Effect.READ or not is_as_written:
+            return []
+        try:
+            arguments = tool.parse(call.arguments)
+        except ToolFailed:
+            return []
+        if judge(ctx, tool, arguments).action != "allow":
+            return []
+        begun.append(_called(tool, call, arguments))
+    return begun
 
 
 async def dismiss(ctx: RunContext, calls: Sequence[OpenCall]) -> None:
     """Answer calls that will not be run, or that were ended, because the run is being stopped."""
     await ctx.append(
-        *(
+        *[
             ToolReturned(
                 call_id=call.call.call_id,
                 name=call.call.name,
                 outcome="cancelled",
-                content="Ended by a cancel while it ran; what it had done by then stays done."
-                if call.stage == "called"
-                else "Not run: the run was cancelled first.",
+                content=await _end(ctx, call),
                 duration_ms=0,
             )
             for call in calls
-        )
+        ]
     )
+
+
+async def let_go(ctx: RunContext) -> None:
+    """End what calls without an answer have delegated: the run ends without one."""
+    for call in ctx.run.unanswered:
+        await _end(ctx, call)
+
+
+async def _end(ctx: RunContext, call: OpenCall) -> str:
+    """End what a call has begun and still runs; what is said of it."""
+    if call.stage == "requested":
+        return NOT_RUN
+    match call.effect:
+        case "ask":
+            return NOT_ANSWERED
+        case "delegate":
+            is_ended = await ctx.shared.delegation.stop(ctx.mission_id, call.call.call_id)
+            return ENDED if is_ended else NOT_ENDED
+        case _:
+            return ENDED
 
 
 async def _carry_out(ctx: RunContext, open_call: OpenCall) -> None:
     call = open_call.call
-    tool = ctx.shared.tools.get(call.name)
+    tool = ctx.tools.get(call.name)
     try:
         if tool is None:
             raise ToolFailed(_unknown(ctx, call.name))
@@ -89,13 +131,25 @@ async def _carry_out(ctx: RunContext, open_call: OpenCall) -> None:
     except ToolFailed as refusal:
         await _return(ctx, call, ToolOutput(str(refusal), is_failure=True), 0)
         return
-    if open_call.stage == "requested":
-        await ctx.append(_called(tool, call, arguments))
-        if ctx.run.is_cancelled or ctx.run.is_interrupted:
-            return
+    if open_call.stage == "requested" and not await _begin(ctx, tool, call, arguments):
+        return
     started = ctx.shared.clock.monotonic()
     output = await _invoke(ctx, tool, call, arguments)
     await _return(ctx, call, output, int((ctx.shared.clock.monotonic() - started) * 1000))
+
+
+async def _begin(
+    ctx: RunContext, tool: Tool, call: RequestedCall, arguments: dict[str, Any]
+) -> bool:
+    """Say on the log that the call begins; whether it does, here and now."""
+    if not await consents(ctx, tool, call, arguments):
+        return False
+    called = _called(tool, call, arguments)
+    if tool.effect is Effect.ASK:
+        await ctx.append(called, question_of(ctx, call, "input", arguments))
+        return False
+    await ctx.append(called)
+    return not (ctx.run.is_cancelled or ctx.run.is_interrupted)
 
 
 def _called(tool: Tool, call: RequestedCall, arguments: dict[str, Any]) -> ToolCalled:
@@ -121,6 +175,11 @@ async def _invoke(
 ) -> ToolOutput:
     run_id = ctx.run.run_id
     stream = ctx.shared.deltas.open(DeltaSource(ctx.mission_id, run_id, ctx.run.step, call.call_id))
+
+    async def delegate(task: DelegatedTask) -> Delegated:
+        with ctx.lending():
+            return await ctx.shared.delegation.carry_out(_delegator(ctx, call), task)
+
     context = ToolContext(
         mission_id=ctx.mission_id,
         run_id=run_id,
@@ -130,6 +189,8 @@ async def _invoke(
         http=ctx.shared.http,
         search=ctx.shared.search,
         emit=lambda text: stream.write("output", text),
+        answer=answer_to(ctx, tool, call),
+        delegate=delegate,
     )
     try:
         return await tool.invoke(context, arguments)
@@ -143,11 +204,26 @@ async def _invoke(
         stream.close()
 
 
+def _delegator(ctx: RunContext, call: RequestedCall) -> Delegator:
+    run = ctx.run
+    seconds = run.limits.wall_seconds - (ctx.now - run.started_at).total_seconds()
+    return Delegator(
+        mission_id=ctx.mission_id,
+        run_id=run.run_id,
+        call_id=call.call_id,
+        root_run_id=run.root_run_id,
+        model=run.model,
+        budget_left=run.budget_left,
+        seconds_left=max(1, int(seconds)),
+    )
+
+
 async def _return(
     ctx: RunContext, call: RequestedCall, output: ToolOutput, duration_ms: int
 ) -> None:
     outcome: ToolOutcome = "failed" if output.is_failure else "ok"
     await ctx.append(
+        *output.events,
         ToolReturned(
             call_id=call.call_id,
             name=call.name,
@@ -158,26 +234,12 @@ async def _return(
             diff=output.diff,
             spilled=output.spilled,
             background=list(output.background),
-        )
+            cost_microdollars=output.cost_microdollars,
+        ),
     )
 
 
 def _unknown(ctx: RunContext, name: str) -> str:
-    near = ctx.shared.tools.near(name)
+    near = ctx.tools.near(name)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     return f"There is no tool called {name[:80]!r}.{hint}"
-
-
-def shorten(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments for people to see: long texts cut, and all of it within bounds."""
-    shown = {name: _shorten(value) for name, value in arguments.items()}
-    if len(pydantic_core.to_json(shown, inf_nan_mode="strings")) <= SHOWN_IN_ALL:
-        return shown
-    return {"omitted": "The arguments are too large to show."}
-
-
-def _shorten(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
-        left_out = len(value) - SHOWN_CHARACTERS
-        return f"{value[:SHOWN_CHARACTERS]}… [{left_out:,} more characters]"
-    return value

@@ -4,7 +4,7 @@ The view is the fold of the log, kept up to date by every append, ours or anyone
 does not know that the log is durable, who watches it, or what else the server does.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,9 +15,11 @@ import pydantic_core
 
 from open_agent.agent.limits import Rules
 from open_agent.agent.moves import View
+from open_agent.agent.policy import Policy
 from open_agent.agent.prompt import system_prompt
 from open_agent.core.clock import Clock
 from open_agent.core.ids import MissionId, RunId
+from open_agent.core.mission import MissionKind
 from open_agent.core.run import Usage
 from open_agent.events.active_run import ActiveRun
 from open_agent.events.blobs import BlobStore
@@ -30,7 +32,7 @@ from open_agent.events.record import Record
 from open_agent.models.assembly import OnDelta
 from open_agent.models.encoding import Conversation
 from open_agent.models.reply import ModelReply, ModelRequest
-from open_agent.tools.ports import HttpFetcher, WebSearch
+from open_agent.tools.ports import Delegation, HttpFetcher, WebSearch
 from open_agent.tools.registry import Toolbox
 from open_agent.workspaces.base import Workspace
 
@@ -67,7 +69,10 @@ class Collaborators:
     rules: Rules
     clock: Clock
     models: Models
-    tools: Toolbox
+    tools: Mapping[MissionKind, Toolbox]
+    """By the kind of the mission that uses them."""
+    policy: Policy
+    delegation: Delegation
     blobs: BlobStore
     deltas: DeltaSink
     http: HttpFetcher
@@ -86,6 +91,8 @@ class RunContext:
     conversation: Conversation
     is_draining: bool = False
     """The server is stopping: no new move is begun."""
+    is_lending: bool = False
+    """It only waits for what it delegated, which may be worked on in its place."""
     _appending: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     _scope: anyio.CancelScope | None = None
     _heard: int = 0
@@ -96,6 +103,11 @@ class RunContext:
         """The active run."""
         assert self.state.run is not None
         return self.state.run
+
+    @property
+    def tools(self) -> Toolbox:
+        """What the mission's model may use."""
+        return self.shared.tools[self.state.kind]
 
     @property
     def now(self) -> datetime:
@@ -164,6 +176,21 @@ class RunContext:
                 yield scope
             finally:
                 self._scope = None
+
+    @contextmanager
+    def lending(self) -> Generator[None]:
+        """Wait for delegated work, which goes on when the server stops."""
+        self.is_lending = True
+        try:
+            yield
+        finally:
+            self.is_lending = False
+
+    def drain(self) -> None:
+        """Begin no move any more; only waiting for delegated work is not worth waiting for."""
+        self.is_draining = True
+        if self.is_lending and self._scope is not None:
+            self._scope.cancel()
 
     def hear(self, record: EncodedRecord) -> None:
         """Hear of a record that somebody else just committed; never blocks."""

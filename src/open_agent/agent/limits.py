@@ -55,5 +55,7 @@ class Rules:
     keep_share: float = 0.25
     """Share of that room which the newest steps keep verbatim."""
     compactions_per_step: int = 2
+    answer_for: timedelta = timedelta(hours=1)
+    """How long a person has to answer before the default is taken."""
     bytes_per_token: float = 3.5
     """Assumed until the provider has counted a request of this run."""

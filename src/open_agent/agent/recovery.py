@@ -10,6 +10,8 @@ from open_agent.events.model.run import RunRecovered
 from open_agent.events.model.tool import ToolReturned
 from open_agent.events.model.union import Event
 
+MADE_AGAIN = ("read", "delegate")
+"""Effects of calls that are simply made again. One that asks a person has not begun anything."""
 OUTCOME_UNKNOWN = (
     "Outcome unknown: the server stopped while this call ran, and the call was ended. It may have "
     "taken effect in whole, in part or not at all. Look before doing it again."
@@ -19,8 +21,9 @@ OUTCOME_UNKNOWN = (
 async def recover(ctx: RunContext) -> None:
     """Settle what was in flight. Does nothing when nothing was."""
     run = ctx.run
-    begun = [call for call in run.unanswered if call.stage == "called" and call.effect != "read"]
-    again = [call for call in run.unanswered if call.stage == "called" and call.effect == "read"]
+    called = [call for call in run.unanswered if call.stage == "called"]
+    begun = [call for call in called if call.effect not in (*MADE_AGAIN, "ask")]
+    again = [call for call in called if call.effect in MADE_AGAIN]
     if run.asked is None and not begun and not again:
         return
     events: list[Event] = [

@@ -1,5 +1,6 @@
 """Starting a run: which messages it takes, on which model, under which limits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from open_agent.agent.context import RunContext
@@ -8,6 +9,7 @@ from open_agent.core.ids import MessageId, RunId, new_uuid
 from open_agent.core.run import Limits
 from open_agent.events.fold import MissionState, PendingMessage
 from open_agent.events.model.message import RunOptions
+from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunStarted
 
 
@@ -34,10 +36,10 @@ def choose_messages(state: MissionState) -> list[PendingMessage]:
     return steering + (interrupts or queued[:1])
 
 
-async def start_run(ctx: RunContext, defaults: RunDefaults) -> bool:
+async def start_run(ctx: RunContext, defaults: RunDefaults, notes: Sequence[str] = ()) -> bool:
     """Append the start of a run that takes the mission's next messages.
 
-    False when the log had moved, so that other messages may be next.
+    False when the log had moved, so that other messages may be next. The model is told `notes`.
     """
     messages = choose_messages(ctx.state)
     options = messages[-1].options
@@ -52,6 +54,7 @@ async def start_run(ctx: RunContext, defaults: RunDefaults) -> bool:
             root_run_id=parent.root_run_id if parent else run_id,
             instructions=await read_instructions(ctx.workspace),
         ),
+        *(NoticeGiven(kind="note", content=note) for note in notes),
         run_id=run_id,
     )
 

@@ -23,6 +23,11 @@ def new_uuid() -> str:
     return str(uuid.uuid4())
 
 
+def child_id(mission_id: MissionId, call_id: CallId) -> MissionId:
+    """The mission that a call delegates to: always the same, so that it is opened once."""
+    return MissionId(str(uuid.uuid5(uuid.UUID(mission_id), call_id)))
+
+
 def new_token() -> str:
     """A secret of 256 random bits, in letters that need no escaping."""
     return secrets.token_urlsafe(32)

@@ -27,6 +27,9 @@ STOP_SECONDS = 5.0
 RELEASE_SECONDS = 2.0
 """What giving a lease back gets while draining: it ends with this process anyway."""
 
+WAKING = frozenset({"message.received", "queue.released", "answer.given"})
+"""Events after which a mission that nobody works on may have something to do."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -36,7 +39,7 @@ class Capacity:
 
     per_owner: int
     at_once: int
-    """By this process, whoever owns them."""
+    """By this process, whoever owns them. What only waits for its own part is not counted."""
 
 
 class EmbeddedEngine:
@@ -106,7 +109,7 @@ class EmbeddedEngine:
         for record in records:
             if record.type == "cancel.requested":
                 self._hear(record, is_urgent=True)
-            elif record.type == "message.received":
+            elif record.type in WAKING:
                 self._hear(record, is_urgent=False)
 
     def _hear(self, record: EncodedRecord, *, is_urgent: bool) -> None:
@@ -130,7 +133,7 @@ class EmbeddedEngine:
             task.cancel()
         await asyncio.gather(*scheduler, return_exceptions=True)
         for ctx in self._worker.contexts.values():
-            ctx.is_draining = True
+            ctx.drain()
         tasks = list(self._tasks.values())
         if tasks:
             _, slow = await asyncio.wait(tasks, timeout=seconds)
@@ -178,7 +181,8 @@ class EmbeddedEngine:
                 epoch = await self._leases.claim(mission_id, self._holder)
                 if epoch is not None:
                     self._give(mission_id, epoch)
-        free = self._capacity.at_once - len(self._tasks)
+        lent = sum(ctx.is_lending for ctx in self._worker.contexts.values())
+        free = self._capacity.at_once - len(self._tasks) + lent
         if free <= 0:
             return
         for claimed in await self._leases.claim_next(

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from open_agent.agent.calls import let_go
 from open_agent.agent.context import Collaborators, RunContext
 from open_agent.agent.loop import Parked, finish
 from open_agent.agent.moves import Stop
@@ -12,6 +13,7 @@ from open_agent.agent.view import load_view
 from open_agent.backends.base import Backend
 from open_agent.core.errors import Unavailable
 from open_agent.core.ids import MissionId, RunId
+from open_agent.core.mission import MissionKind
 from open_agent.core.run import Outcome
 from open_agent.events.fold import MissionState
 from open_agent.events.log import LeaseLost
@@ -25,6 +27,11 @@ OpenWorkspace = Callable[[str], Awaitable[Workspace]]
 GAVE_UP = (
     "The server failed inside while it worked on this; its log says how. Everything up to here is "
     "kept. Send a message to go on."
+)
+
+SHARED_FOLDER = (
+    "Another mission of this server works in this directory at the same time ({others}). Files may "
+    "change under your hands: read them again before you write, and leave alone what is not yours."
 )
 
 log = structlog.get_logger(__name__)
@@ -69,8 +76,8 @@ class Worker:
             del self.contexts[mission_id]
 
     async def _take_up(self, mission_id: MissionId, epoch: int) -> RunContext:
-        empty = Conversation(self._shared.tools.schemas())
-        state, conversation = await load_view(self._shared.log, mission_id, empty)
+        state, conversation = await load_view(self._shared.log, mission_id, Conversation())
+        conversation.set_tools(self._shared.tools[state.kind].schemas())
         workspace = await self._open_workspace(state.workspace)
         return RunContext(
             mission_id=mission_id,
@@ -88,7 +95,7 @@ class Worker:
             if ctx.state.run is None:
                 if not choose_messages(ctx.state):
                     return
-                if not await start_run(ctx, self._defaults):
+                if not await start_run(ctx, self._defaults, self._notes(ctx)):
                     continue
             run_id = ctx.run.run_id
             result: Outcome | Parked = await self._backend(ctx.state).carry_on(ctx)
@@ -96,7 +103,19 @@ class Worker:
                 return
             await self._end_processes(run_id)
 
+    def _notes(self, ctx: RunContext) -> list[str]:
+        """What a run should know when it starts: who else works in the folder that it was given."""
+        others = [
+            other.mission_id
+            for other in self.contexts.values()
+            if other is not ctx and other.state.run and other.workspace.root == ctx.workspace.root
+            if MissionKind.CHILD not in (ctx.state.kind, other.state.kind)
+        ]
+        return [SHARED_FOLDER.format(others=", ".join(sorted(others)))] if others else []
+
     async def _give_up(self, ctx: RunContext) -> None:
+        if ctx.state.run is not None:
+            await let_go(ctx)
         stop = Stop(Outcome.FAILED, "internal_error", GAVE_UP)
         while ctx.state.run is not None and not await finish(ctx, stop):
             pass

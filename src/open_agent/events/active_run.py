@@ -78,6 +78,8 @@ class ActiveRun(BaseModel):
     usage: Usage = Usage()
     spent_microdollars: int = 0
     reserved_microdollars: int = 0
+    delegated_microdollars: int = 0
+    """Spent by runs that this one delegated to, on the same budget."""
 
     asked: ModelAsked | None = None
     """The model call in flight."""
@@ -130,9 +132,8 @@ class ActiveRun(BaseModel):
         """Micro-dollars not yet spent or reserved; none when there is no budget."""
         if self.limits.budget_microdollars == 0:
             return None
-        return (
-            self.limits.budget_microdollars - self.spent_microdollars - self.reserved_microdollars
-        )
+        used = self.spent_microdollars + self.reserved_microdollars + self.delegated_microdollars
+        return self.limits.budget_microdollars - used
 
     def advance(self, record: Record) -> None:
         """Fold a record of the run's own work."""
@@ -233,6 +234,7 @@ class ActiveRun(BaseModel):
                 call.stage, call.effect = stage, effect or call.effect
 
     def _return(self, event: ToolReturned) -> None:
+        self.delegated_microdollars += event.cost_microdollars
         is_first = not any(
             call.call.name == event.name and call.stage == "returned" for call in self.calls
         )

@@ -82,8 +82,8 @@ class Conversation:
     """
 
     def __init__(self, tools: Sequence[Mapping[str, Any]] = ()) -> None:
-        encoded = pydantic_core.to_json(list(tools))
-        self._tools = b',"tools":%b' % encoded if tools else b""
+        self._tools = b""
+        self.set_tools(tools)
         self._system = b""
         self._head: list[Fragment] = []
         self._fragments: list[Fragment] = []
@@ -96,6 +96,11 @@ class Conversation:
         self._is_in_flight = False
         self._asked_model = ""
         self._restored_upto = 0
+
+    def set_tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Offer these tools from the next request on; their schemas are in the form of the wire."""
+        encoded = pydantic_core.to_json(list(tools))
+        self._tools = b',"tools":%b' % encoded if tools else b""
 
     def set_system(self, text: str) -> None:
         """Say who the model is and what stands; it comes before all messages."""

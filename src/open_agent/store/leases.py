@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
 
 from open_agent.core.ids import MissionId, UserId
+from open_agent.core.mission import MissionKind
 from open_agent.core.run import RunState
 from open_agent.store.rows import Row, from_micros
 from open_agent.store.tables import missions
@@ -63,8 +64,8 @@ class Leases(Protocol):
         """Claim up to `limit` missions that have something to do.
 
         Those are the queued, the waiting whose time has come, and the running whose holder is
-        gone. No owner gets beyond `per_owner_limit` missions held at once; who has the fewest
-        comes first, then who waits longest. With `host_id`, only missions of that host.
+        gone. No owner gets beyond `per_owner_limit` missions held at once, those that a run
+        delegated not counted; who has the fewest comes first, then who waits longest. With `host_id`, only missions of that host.
         """
         ...
 
@@ -91,18 +92,20 @@ def ready_missions(
     """What `claim_next` chooses from, in its order: parameters `per_owner` and `rows`.
 
     The k-th mission of an owner who has r of them held counts as their (r + k)-th, so that one
-    claim of many is as fair as many claims of one.
+    claim of many is as fair as many claims of one. What a run delegated comes first and counts as
+    none: its parent waits for it, and has lent it its place.
     """
+    is_child = missions.c.kind == MissionKind.CHILD.value
     held = (
         select(missions.c.owner_id, func.count().label("held"))
-        .where(missions.c.holder.is_not(None), is_live)
+        .where(missions.c.holder.is_not(None), is_live, ~is_child)
         .group_by(missions.c.owner_id)
         .cte("held")
     )
     turn = func.row_number().over(
-        partition_by=missions.c.owner_id, order_by=(missions.c.ready_at, missions.c.id)
+        partition_by=(missions.c.owner_id, is_child), order_by=(missions.c.ready_at, missions.c.id)
     )
-    load = (func.coalesce(held.c.held, 0) + turn).label("load")
+    load = case((is_child, 0), else_=func.coalesce(held.c.held, 0) + turn).label("load")
     ready = (
         select(missions.c.id, missions.c.owner_id, missions.c.ready_at, load)
         .outerjoin_from(missions, held, held.c.owner_id == missions.c.owner_id)

@@ -6,7 +6,7 @@ Knows nothing of tools: it reads Google-style docstrings and pydantic does the c
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -20,7 +20,18 @@ MAX_SHOWN_PROBLEMS = 5
 _UNSAID = ("minLength", "maxLength", "minItems", "maxItems")
 """Whoever comes near these is told; all others would pay for them in every request."""
 
+SHOWN_WHOLE = 30_000
+"""Bytes as JSON: of longer arguments the log has not all."""
+
 AnyFunction = Callable[..., Any]
+T = TypeVar("T")
+
+
+def shown_whole(value: T) -> T:
+    """Refuse what people would not be shown in whole; for arguments that are made for them."""
+    if len(pydantic_core.to_json(value)) > SHOWN_WHOLE:
+        raise ValueError("it is too long to be shown; use less")
+    return value
 
 
 class Parameters:

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from open_agent.tools.asking import told
 from open_agent.tools.definition import Effect, ToolContext, tool
+from open_agent.tools.schema import shown_whole
 
 MOST_OPTIONS = 50
 Text = Annotated[str, Field(min_length=1, max_length=300)]
@@ -23,7 +24,7 @@ class Option(TypedDict):
 def _distinct(options: list[Option]) -> list[Option]:
     if len({option["id"] for option in options}) < len(options):
         raise ValueError("two options have the same id")
-    return options
+    return shown_whole(options)
 
 
 Options = Annotated[

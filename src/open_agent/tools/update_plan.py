@@ -3,15 +3,13 @@
 from collections import Counter
 from typing import Annotated, Literal
 
-import pydantic_core
 from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from open_agent.tools.definition import Effect, ToolContext, tool
+from open_agent.tools.schema import shown_whole
 
 MOST_ITEMS = 50
-LONGEST_PLAN = 30_000
-"""Bytes as JSON: what is longer would not be on the log in whole."""
 
 
 class Item(TypedDict):
@@ -21,16 +19,10 @@ class Item(TypedDict):
     state: Literal["pending", "in_progress", "completed"]
 
 
-def _short(items: list[Item]) -> list[Item]:
-    if len(pydantic_core.to_json(items)) > LONGEST_PLAN:
-        raise ValueError("the plan is too long; write fewer words")
-    return items
-
-
 @tool(effect=Effect.READ, timeout=5)
 async def update_plan(
     ctx: ToolContext,
-    items: Annotated[list[Item], Field(max_length=MOST_ITEMS), AfterValidator(_short)],
+    items: Annotated[list[Item], Field(max_length=MOST_ITEMS), AfterValidator(shown_whole)],
 ) -> str:
     """Show the user your plan. For work of several steps: at its start, and as steps are done.
 

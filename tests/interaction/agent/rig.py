@@ -12,16 +12,19 @@ import httpx2
 
 from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Rules
+from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
 from open_agent.backends.native import NativeBackend
 from open_agent.core.clock import SystemClock
-from open_agent.core.ids import MessageId, MissionId, UserId, new_uuid
+from open_agent.core.ids import CallId, MessageId, MissionId, UserId, new_uuid
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Limits, Usage
+from open_agent.engine.delegation import Delegations
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Worker
 from open_agent.events.fold import MissionState, fold
 from open_agent.events.log import EncodedRecord
+from open_agent.events.model.answer import AnswerGiven
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import Delivery, MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
@@ -149,14 +152,19 @@ class Rig:
     workspace: Path
 
     async def submit(
-        self, text: str = "Do it.", *, options: RunOptions | None = None, owner: UserId = OWNER
+        self,
+        text: str = "Do it.",
+        *,
+        options: RunOptions | None = None,
+        owner: UserId = OWNER,
+        kind: MissionKind = MissionKind.TASK,
     ) -> MissionId:
         mission_id = MissionId(new_uuid())
         await self.database.log.open_mission(
             mission_id,
             MissionCreated(
                 owner_id=owner,
-                kind=MissionKind.TASK,
+                kind=kind,
                 workspace=str(self.workspace),
                 is_workspace_ours=True,
                 host_id="host",
@@ -182,6 +190,12 @@ class Rig:
         message = self.message(text, delivery)
         await self.database.log.append_external(
             mission_id, message, key=message.message_id, owner=OWNER
+        )
+
+    async def answer(self, mission_id: MissionId, call_id: str, answer: Any) -> None:
+        given = AnswerGiven(call_id=CallId(call_id), answer=answer, by=OWNER)
+        await self.database.log.append_external(
+            mission_id, given, key=f"answer:{call_id}", owner=OWNER
         )
 
     async def cancel(self, mission_id: MissionId) -> None:
@@ -262,6 +276,7 @@ async def rig_on(
     window: Window | None = None,
     fallback: str | None = None,
     deadlines: Deadlines | None = None,
+    policy: Sequence[Rule] = (),
     **rules: Any,
 ) -> AsyncGenerator[Rig]:
     """A worker on a database, with a model that plays `script`; `rules` as `Rules` has them."""
@@ -281,7 +296,9 @@ async def rig_on(
             rules=Rules(prices=router, windows=window or Window(), **rules),
             clock=clock,
             models=router,
-            tools=Toolbox(tools),
+            tools=dict.fromkeys(MissionKind, Toolbox(tools)),
+            policy=Policy(tuple(policy)),
+            delegation=Delegations(database.log, database.missions, feed, clock, "host"),
             blobs=database.blobs,
             deltas=feed,
             http=NoWeb(),

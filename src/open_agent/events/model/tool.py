@@ -52,3 +52,5 @@ class ToolReturned(EventBase):
     spilled: BlobRef | None = None
     """The whole output, when `content` is only part of it."""
     background: list[BackgroundProcess] = []
+    cost_microdollars: int = 0
+    """What runs that the call delegated to have spent; it counts there, not again in this mission."""
