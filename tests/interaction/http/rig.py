@@ -177,11 +177,15 @@ async def server(
 
 @asynccontextmanager
 async def served(
-    folder: Path, *, options: HttpOptions | None = None, is_durable: bool = True
+    folder: Path,
+    *,
+    options: HttpOptions | None = None,
+    is_durable: bool = True,
+    rules: AccessRules | None = None,
 ) -> AsyncGenerator[tuple[Rig, httpx2.AsyncClient]]:
     """A server, and a client that has its token."""
     async with (
-        server(folder, options=options, is_durable=is_durable) as rig,
+        server(folder, options=options, is_durable=is_durable, rules=rules) as rig,
         client_of(rig.app, token=TOKEN) as client,
     ):
         yield rig, client

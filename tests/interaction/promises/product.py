@@ -73,11 +73,6 @@ PROMISES = {
             "unit/test_settings.py::test_a_key_chooses_a_real_model_and_a_named_model_wins",
         ),
     ),
-    "settings:host:loopback": Promise(
-        "issue",
-        "Any address but loopback refuses to start.",
-        proof=("unit/test_settings.py::test_nobody_else_is_let_in_until_there_are_users",),
-    ),
     # The tools.
     "tools:names:original": Promise(
         "original",
