@@ -52,9 +52,11 @@ class Delegations:
         budget = _share(by, task)
         seconds = min(task.seconds or by.seconds_left, by.seconds_left)
         run_ends = self._clock.now() + timedelta(seconds=by.seconds_left)
+        child: Mission | None = None
         # A call that is cut off in the middle of this would not know that it has a child.
         with anyio.CancelScope(shield=True):
             child = await self._open(by, task, parent, budget, seconds)
+        assert child is not None
         late = child.created_at + timedelta(seconds=task.seconds) if task.seconds else run_ends
         child = await self._until_over(child.id, min(late, run_ends))
         is_late = child.run_state not in OVER
