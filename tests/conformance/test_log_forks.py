@@ -292,3 +292,13 @@ async def test_an_owners_records_come_in_one_order_over_all_missions(db: Databas
     assert pages == whole
     assert [r.mission_id for r in whole[4:]] == [a, b] * 3
     assert await db.log.read_owned(ANNA, after=10) == []
+
+
+async def test_a_mission_is_not_deleted_when_something_came_in_between(db: Database) -> None:
+    mission = (await open_one(db)).mission
+    await db.log.append_external(mission.id, message("Wait!"), key="k", owner=ANNA)
+
+    with pytest.raises(Conflict) as refused:
+        await db.log.delete_mission(mission.id, [], by=ANNA, owner=ANNA, known_seq=mission.last_seq)
+    assert refused.value.code == "mission.changed"
+    await db.log.delete_mission(mission.id, [], by=ANNA, owner=ANNA, known_seq=mission.last_seq + 1)

@@ -8,6 +8,7 @@ from open_agent.core.errors import Invalid, NotFound
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Outcome, RunState, Usage
 from open_agent.store.base import Database
+from open_agent.store.paging import MissionFilter
 from tests.conformance.making import (
     ANNA,
     BEN,
@@ -96,8 +97,9 @@ async def test_a_page_can_be_of_one_kind(db: Database) -> None:
     task = (await open_one(db, kind=MissionKind.TASK)).mission
     mission = (await open_one(db, kind=MissionKind.MISSION)).mission
 
+    only = MissionFilter(kinds=(MissionKind.TASK,))
     assert (await db.missions.page(owner=ANNA)).items == (mission, task)
-    assert (await db.missions.page(owner=ANNA, kind=MissionKind.TASK)).items == (task,)
+    assert (await db.missions.page(owner=ANNA, where=only)).items == (task,)
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "1", ".", "-1.x", "9" * 30 + ".x", "١.x"])

@@ -386,6 +386,7 @@ async def answer_step_one(task: Mission) -> None:
             outcome="ok",
             content="Edited parser.py.",
             duration_ms=3,
+            cost_microdollars=1_200,
             diff="--- parser.py\n+++ parser.py\n@@ -1 +1 @@\n-a\n+ä\n",
         )
     )

@@ -118,16 +118,23 @@ class EventLog(Protocol):
         ...
 
     async def delete_mission(
-        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+        self,
+        mission_id: MissionId,
+        children: Sequence[MissionId],
+        *,
+        by: UserId,
+        owner: UserId,
+        known_seq: int | None = None,
     ) -> Appended:
         """Remove a mission and what it delegated; `mission.deleted` is left of each.
 
-        Blobs and workspaces are for the caller to remove, afterwards.
+        Blobs and workspaces are for the caller to remove, afterwards. With `known_seq`, only if
+        nothing happened in the mission since.
 
         Raises:
             NotFound: The mission does not exist or is not the owner's.
             Conflict: One of them has a run (`mission.running`), or another mission delegated it
-                (`mission.delegated`).
+                (`mission.delegated`), or something happened (`mission.changed`).
         """
         ...
 

@@ -19,7 +19,8 @@ from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
 from open_agent.services.places import Places
-from open_agent.store.missions import MissionPage, Missions
+from open_agent.store.missions import Missions
+from open_agent.store.paging import MissionFilter, MissionPage
 
 LONGEST_TASK_BYTES = 128 * 1024
 TITLE_CHARACTERS = 100
@@ -119,7 +120,10 @@ class Tasks:
             Invalid: `after` is not a cursor of ours (`cursor.invalid`).
         """
         return await self._missions.page(
-            owner=actor.user_id, after=after, limit=limit, kind=MissionKind.TASK
+            owner=actor.user_id,
+            after=after,
+            limit=limit,
+            where=MissionFilter(kinds=(MissionKind.TASK,)),
         )
 
     async def stop(self, actor: Actor, task_id: MissionId) -> Mission:

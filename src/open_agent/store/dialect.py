@@ -2,11 +2,36 @@
 
 from typing import Any
 
-from sqlalchemy import Dialect
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Dialect,
+    bindparam,
+    cast,
+    column,
+    literal_column,
+    select,
+    table,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.types import UserDefinedType
 
+from open_agent.store.search import WordSearch
 from open_agent.store.statement import Compile, Statement
+from open_agent.store.tables import texts
+
+_WORDS: BindParameter[str] = bindparam("words")
+
+
+class _TsQuery(UserDefinedType[str]):
+    """PostgreSQL's kind of a question."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Its name."""
+        return "tsquery"
 
 
 def sqlite_compiler() -> Compile:
@@ -20,6 +45,23 @@ def postgres_compiler() -> Compile:
     from sqlalchemy.dialects.postgresql import psycopg  # 21 ms
 
     return _compiler(psycopg.dialect(paramstyle="format"))
+
+
+def sqlite_search() -> WordSearch:
+    """With the index that the migration made beside `texts`."""
+    words = table("texts_words", column("rowid"))
+    found = select(words.c.rowid).where(literal_column("texts_words").op("MATCH")(_WORDS))
+    return WordSearch(texts.c.id.in_(found), lambda wanted: " ".join(f'"{w}"*' for w in wanted))
+
+
+def postgres_search() -> WordSearch:
+    """With the index that the migration made of the words of `texts`."""
+    # Written out, so that PostgreSQL sees the very expression that is indexed.
+    words: ColumnElement[Any] = literal_column(
+        "array_to_tsvector(string_to_array(texts.words, ' '))"
+    )
+    is_found: ColumnElement[bool] = words.op("@@")(cast(_WORDS, _TsQuery))
+    return WordSearch(is_found, lambda wanted: " & ".join(f"'{w}':*" for w in wanted))
 
 
 def _compiler(dialect: Dialect) -> Compile:

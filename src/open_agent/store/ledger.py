@@ -24,6 +24,7 @@ from open_agent.events.projection import MissionRow, project_mission
 from open_agent.events.queue import QueueChange, QueueRow, apply_change, project_queue, refusal
 from open_agent.events.record import Record
 from open_agent.events.run_projection import RunRow, fits_budget, project_runs
+from open_agent.events.search import TextChange, project_text
 from open_agent.events.upcast import FORMAT
 from open_agent.store.requests import (
     AnyRequest,
@@ -102,6 +103,7 @@ class Ledger:
         runs: Runs to write.
         owners: Owners to write.
         queue: What changes in queues, in order.
+        texts: What changes in what can be found, in order.
         deleted: Missions to remove, with the `seq` of what is left of each.
     """
 
@@ -116,6 +118,7 @@ class Ledger:
         self.runs: dict[RunId, RunRow] = {}
         self.owners: dict[UserId, OwnerRow] = {}
         self.queue: list[QueueChange] = []
+        self.texts: list[TextChange] = []
         self.deleted: dict[MissionId, int] = {}
         self._keys: dict[tuple[str, str], StoredEvent] = {}
         self._openings: dict[tuple[UserId, str], Opening] = {}
@@ -190,6 +193,8 @@ class Ledger:
                 "This mission is part of the one that delegated it. Delete that one.",
                 {"parent_id": rows[0].parent_id},
             )
+        if request.known_seq not in (None, rows[0].last_seq):
+            raise Conflict("mission.changed", "Something happened in this mission. Look again.")
         if any(row.run_state in (RunState.RUNNING, RunState.WAITING) for row in rows):
             raise Conflict("mission.running", "Cannot delete a running mission. Cancel it first.")
         return Appended(tuple(self._remove(row, request.by) for row in rows))
@@ -266,6 +271,7 @@ class Ledger:
         self.changed.add(row.id)
         self.runs |= runs
         self.queue += queue
+        self.texts += filter(None, (project_text(row.owner_id, each) for each in records))
         self.owners[row.owner_id] = OwnerRow(owner_seq, current)
         self.new += new
         if key is not None:

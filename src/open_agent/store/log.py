@@ -102,10 +102,18 @@ class StoredLog:
         return await self._writer.open(fork_request(mission_id, created, copies, key, digest))
 
     async def delete_mission(
-        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+        self,
+        mission_id: MissionId,
+        children: Sequence[MissionId],
+        *,
+        by: UserId,
+        owner: UserId,
+        known_seq: int | None = None,
     ) -> Appended:
         """Remove a mission and what it delegated."""
-        return await self._writer.delete(DeleteRequest(mission_id, tuple(children), owner, by))
+        return await self._writer.delete(
+            DeleteRequest(mission_id, tuple(children), owner, by, known_seq)
+        )
 
     async def append(
         self,

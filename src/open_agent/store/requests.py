@@ -73,6 +73,8 @@ class DeleteRequest:
     children: tuple[MissionId, ...]
     owner: UserId
     by: UserId
+    known_seq: int | None = None
+    """Refused when something happened in the mission since."""
 
     @property
     def missions(self) -> tuple[MissionId, ...]:

@@ -21,6 +21,7 @@ from open_agent.events.projection import MissionRow, OpenQuestion
 from open_agent.events.queue import QueueRow
 from open_agent.events.record import Record
 from open_agent.events.run_projection import RunRow
+from open_agent.events.search import TextRow
 
 Row = Sequence[Any]
 
@@ -195,6 +196,16 @@ def queue_values(row: QueueRow) -> tuple[Any, ...]:
 def queue_from(row: Row) -> QueueRow:
     """A waiting message from its row."""
     return QueueRow(*row)
+
+
+def text_values(row: TextRow) -> tuple[Any, ...]:
+    """A text in the order of its table, without its own number."""
+    return (row.mission_id, row.name, row.seq, row.owner_id, row.words)
+
+
+def text_from(row: Row) -> TextRow:
+    """A text from its row."""
+    return TextRow(*row)
 
 
 def owner_values(owner_id: UserId, row: OwnerRow) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 Every time is an integer of microseconds since 1970 in UTC, every structure is JSON text, and
 there are no booleans, so that a row means the same through either driver without conversion.
-`events` is the truth; `runs`, `owners`, `queue` and the projected columns of `missions` follow from it.
+`events` is the truth; `runs`, `owners`, `queue`, `texts` and the projected columns of `missions`
+follow from it.
 The columns of `missions` that do not are those of the lease and of the request that made it.
 Accounts, keys, ended sessions and the audit log are no part of any mission, and not on the log.
 """
@@ -56,9 +57,8 @@ Index(
 COMPACTION = _compaction
 """Which events are compactions, as the index has it."""
 
-_said = events.c.type.in_(
-    [literal_column(f"'{name}'") for name in ("message.received", "message.edited", "run.finished")]
-)
+SAID_TYPES = ("message.received", "message.edited", "message.removed", "run.finished")
+_said = events.c.type.in_([literal_column(f"'{name}'") for name in SAID_TYPES])
 Index(
     "events_said",
     events.c.mission_id,
@@ -173,6 +173,19 @@ queue = Table(
     Column("delivery", Text, nullable=False),
 )
 Index("queue_in_order", queue.c.mission_id, queue.c.position)
+
+texts = Table(
+    "texts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mission_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("owner_id", Text, nullable=False),
+    Column("words", Text, nullable=False),
+)
+# How words are found is different on each database; the migration that makes the table has it.
+Index("texts_by_mission", texts.c.mission_id, texts.c.name, unique=True)
 
 holders = Table(
     "holders",

@@ -14,6 +14,7 @@ from open_agent.events.projection import MissionRow, project_mission
 from open_agent.events.queue import QueueRow, apply_change, project_queue
 from open_agent.events.record import Record
 from open_agent.events.run_projection import RunRow, project_runs
+from open_agent.events.search import TextRow, project_text
 from open_agent.store.ports import Reader
 from open_agent.store.rows import (
     OwnerRow,
@@ -23,9 +24,10 @@ from open_agent.store.rows import (
     mission_from,
     queue_from,
     run_from,
+    text_from,
 )
 from open_agent.store.statement import Compile
-from open_agent.store.tables import events, owners, projected_mission, queue, runs
+from open_agent.store.tables import events, owners, projected_mission, queue, runs, texts
 
 PAGE = 2000
 
@@ -39,6 +41,11 @@ class Projections:
     owners: dict[UserId, OwnerRow] = field(default_factory=dict[UserId, OwnerRow])
     queues: dict[MissionId, list[QueueRow]] = field(default_factory=dict[MissionId, list[QueueRow]])
     """By mission, in order; those without a message are left out."""
+
+    texts: dict[tuple[MissionId, str], TextRow] = field(
+        default_factory=dict[tuple[MissionId, str], TextRow]
+    )
+    """What can be found, by mission and name."""
 
     def apply(self, event: StoredEvent) -> None:
         """Take in the next event of its owner."""
@@ -58,6 +65,11 @@ class Projections:
         for run in project_runs(self.runs.get, mission, record):
             self.runs[run.run_id] = run
         self._change_queue(before or mission, record)
+        text = project_text(mission.owner_id, record)
+        if text is not None:
+            self.texts.pop((text.mission_id, text.name), None)
+        if isinstance(text, TextRow):
+            self.texts[text.mission_id, text.name] = text
 
     def _change_queue(self, before: MissionRow, record: Record) -> None:
         rows = self.queues.pop(record.mission_id, [])
@@ -108,6 +120,7 @@ class UpkeepStatements:
         self.missions = compile_(select(*projected_mission()))
         self.runs = compile_(select(runs))
         self.owners = compile_(select(owners).where(owners.c.last_seq > 0))
+        self.texts = compile_(select(*tuple(texts.c)[1:]))
         self.queues = compile_(select(queue).order_by(queue.c.mission_id, queue.c.position))
         size = func.sum(func.length(events.c.body)).label("size")
         what = (events.c.owner_id, events.c.mission_id, events.c.type)
@@ -141,6 +154,7 @@ class StoredUpkeep:
         all_missions = await self._reader.fetch(self._sql.missions, mission_from)
         all_runs = await self._reader.fetch(self._sql.runs, run_from)
         all_owners = await self._reader.fetch(self._sql.owners, tuple)
+        all_texts = await self._reader.fetch(self._sql.texts, text_from)
         queues: dict[MissionId, list[QueueRow]] = {}
         for row in await self._reader.fetch(self._sql.queues, queue_from):
             queues.setdefault(row.mission_id, []).append(row)
@@ -149,6 +163,7 @@ class StoredUpkeep:
             {row.run_id: row for row in all_runs},
             {owner: OwnerRow(*row) for owner, *row in all_owners},
             queues,
+            {(row.mission_id, row.name): row for row in all_texts},
         )
 
     async def sizes(self) -> list[Size]:

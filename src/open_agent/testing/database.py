@@ -7,19 +7,31 @@ from pathlib import Path
 
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import MissionId, UserId, new_uuid
-from open_agent.core.mission import Mission, MissionKind
+from open_agent.core.mission import Mission, MissionKind, MissionStatus
 from open_agent.core.run import Outcome, RunState
 from open_agent.events.projection import MissionRow
+from open_agent.events.search import is_found, query_words
 from open_agent.store.accounts import AccountStatements, StoredAccounts
 from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
 from open_agent.store.dialect import sqlite_compiler
+from open_agent.store.history import Said, histories, spoken_from
 from open_agent.store.leases import Claimed, Held, Unfinished
 from open_agent.store.ledger import mission_not_found
-from open_agent.store.missions import MissionPage, MissionTotal, cursor_of, read_cursor
-from open_agent.store.rows import mission_entity, to_micros
+from open_agent.store.missions import UNTITLED, MissionTotal
+from open_agent.store.paging import (
+    EVERY_MISSION,
+    MissionFilter,
+    MissionOrder,
+    MissionPage,
+    cursor_of,
+    read_cursor,
+)
+from open_agent.store.rows import event_values, mission_entity, to_micros
+from open_agent.store.search import Found, found_from
 from open_agent.store.tables import (
+    SAID_TYPES,
     access_changes,
     account_keys,
     accounts,
@@ -82,14 +94,81 @@ class MemoryMissions:
         owner: UserId,
         after: str | None = None,
         limit: int = 100,
-        kind: MissionKind | None = None,
+        where: MissionFilter = EVERY_MISSION,
+        order: MissionOrder = MissionOrder.CREATED,
     ) -> MissionPage:
         """The owner's missions, newest first."""
-        cursor = read_cursor(after)
-        found = [m for m in self._of(owner, kind) if (to_micros(m.created_at), m.id) < cursor]
-        found.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+        cursor = read_cursor(after, order)
+
+        def place(row: MissionRow) -> tuple[int, MissionId]:
+            at = row.updated_at if order is MissionOrder.UPDATED else row.created_at
+            return to_micros(at), row.id
+
+        found = [m for m in self._of(owner) if where.matches(m) and place(m) < cursor]
+        found.sort(key=place, reverse=True)
         items = tuple(mission_entity(row) for row in found[:limit])
-        return MissionPage(items, cursor_of(items[-1]) if len(found) > limit else None)
+        return MissionPage(items, cursor_of(items[-1], order) if len(found) > limit else None)
+
+    async def current(self, *, owner: UserId) -> Mission | None:
+        """The mission that the owner selected last."""
+        current = self._rows.owner(owner).current_mission
+        return None if current is None else await self.get_for_system(current)
+
+    async def children(self, parent: MissionId, *, owner: UserId) -> list[Mission]:
+        """What a mission delegated itself."""
+        found = [row for row in self._of(owner) if row.parent_id == parent]
+        found.sort(key=lambda row: (row.created_at, row.id))
+        return [mission_entity(row) for row in found]
+
+    async def empty(self, *, owner: UserId) -> list[Mission]:
+        """The owner's missions without a message, a run or a title of their own."""
+        found = [
+            row
+            for row in self._talks(self._of(owner))
+            if not row.messages
+            and row.run_id is None
+            and (row.title or "").strip(" ") in ("", UNTITLED)
+        ]
+        found.sort(key=lambda row: (row.created_at, row.id))
+        return [mission_entity(row) for row in found]
+
+    async def stale_for_system(self, before: datetime, *, limit: int = 100) -> list[Mission]:
+        """Active missions of whoever, at rest, in which nothing happened since."""
+        every = [held.row for held in self._rows.missions.values()]
+        found = [
+            row
+            for row in self._talks(every)
+            if row.run_state in (RunState.IDLE, RunState.FINISHED) and row.updated_at < before
+        ]
+        found.sort(key=lambda row: (row.updated_at, row.id))
+        return [mission_entity(row) for row in found[:limit]]
+
+    async def history(
+        self, missions: Sequence[MissionId], *, owner: UserId
+    ) -> dict[MissionId, list[Said]]:
+        """What people and the agent said in some of the owner's missions."""
+        mine = sorted({row.id for row in self._of(owner)} & set(missions))
+        said = [e for id_ in mine for e in self._rows.events[id_] if e.type in SAID_TYPES]
+        return histories([spoken_from(event_values(event)) for event in said])
+
+    async def search(
+        self, question: str, *, owner: UserId, limit: int = 50, where: MissionFilter = EVERY_MISSION
+    ) -> list[Found]:
+        """The owner's missions with a text that has all the words."""
+        wanted = query_words(question)
+        newest: dict[MissionId, int] = {}
+        for text in self._rows.texts.values():
+            if wanted and text.owner_id == owner and is_found(text.words, wanted):
+                newest.pop(text.mission_id, None)
+                newest[text.mission_id] = text.seq
+        found: list[Found] = []
+        for mission_id, seq in reversed(newest.items()):
+            row = self._rows.missions[mission_id].row
+            event = self._rows.events[mission_id][seq - 1]
+            if where.matches(row):
+                text = found_from(event_values(event))
+                found.append(text.as_found(mission_entity(row), wanted))
+        return found[:limit]
 
     async def totals(self, *, owner: UserId, kind: MissionKind | None = None) -> list[MissionTotal]:
         """The owner's missions counted by state and outcome."""
@@ -100,9 +179,16 @@ class MemoryMissions:
             spent[row.run_state, row.outcome] += row.spent
         return [MissionTotal(*state, counts[state], spent[state]) for state in counts]
 
-    def _of(self, owner: UserId, kind: MissionKind | None) -> list[MissionRow]:
+    def _of(self, owner: UserId, kind: MissionKind | None = None) -> list[MissionRow]:
         rows = (held.row for held in self._rows.missions.values())
         return [row for row in rows if row.owner_id == owner and kind in (None, row.kind)]
+
+    def _talks(self, rows: Sequence[MissionRow]) -> list[MissionRow]:
+        return [
+            row
+            for row in rows
+            if row.kind is MissionKind.MISSION and row.status is MissionStatus.ACTIVE
+        ]
 
 
 class MemoryLeases:
@@ -129,11 +215,17 @@ class MemoryLeases:
         """Claim up to `limit` missions that have something to do."""
         claimed: list[Claimed] = []
         while len(claimed) < limit:
-            load = Counter(self._rows.missions[id_].row.owner_id for id_ in self._rows.holders)
+            held = [self._rows.missions[id_].row for id_ in self._rows.holders]
+            load = Counter(row.owner_id for row in held if row.kind is not MissionKind.CHILD)
             ready = [
-                (load[row.owner_id], row.ready_at, row.id, row.owner_id)
+                (
+                    -1 if row.kind is MissionKind.CHILD else load[row.owner_id],
+                    row.ready_at,
+                    row.id,
+                    row.owner_id,
+                )
                 for row in self._ready(host_id)
-                if load[row.owner_id] < per_owner_limit
+                if row.kind is MissionKind.CHILD or load[row.owner_id] < per_owner_limit
             ]
             if not ready:
                 break
@@ -204,7 +296,8 @@ class MemoryUpkeep:
         """The rows as they are."""
         missions = {id_: held.row for id_, held in self._rows.missions.items()}
         queues = {id_: list(rows) for id_, rows in self._rows.queues.items() if rows}
-        return Projections(missions, dict(self._rows.runs), dict(self._rows.owners), queues)
+        owners, texts = dict(self._rows.owners), dict(self._rows.texts)
+        return Projections(missions, dict(self._rows.runs), owners, queues, texts)
 
     async def sizes(self) -> list[Size]:
         """What every mission's events take, by their type, largest first."""

@@ -19,6 +19,7 @@ from open_agent.events.model.union import Event, ExternalEvent
 from open_agent.events.queue import QueueRow, apply_change
 from open_agent.events.record import Record
 from open_agent.events.run_projection import RunRow
+from open_agent.events.search import TextRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening, mission_not_found
 from open_agent.store.listeners import Listeners
 from open_agent.store.requests import (
@@ -43,6 +44,9 @@ class MemoryRows:
     queues: dict[MissionId, list[QueueRow]] = field(default_factory=dict[MissionId, list[QueueRow]])
     events: dict[MissionId, list[StoredEvent]] = field(
         default_factory=dict[MissionId, list[StoredEvent]]
+    )
+    texts: dict[tuple[MissionId, str], TextRow] = field(
+        default_factory=dict[tuple[MissionId, str], TextRow]
     )
     openings: dict[tuple[UserId, str], Opening] = field(
         default_factory=dict[tuple[UserId, str], Opening]
@@ -95,7 +99,12 @@ class MemoryRows:
         self.owners |= ledger.owners
         for change in ledger.queue:
             self.queues[change.mission_id] = apply_change(self.queue(change.mission_id), change)
+        for change in ledger.texts:
+            self.texts.pop((change.mission_id, change.name), None)
+            if isinstance(change, TextRow):
+                self.texts[change.mission_id, change.name] = change
         for mission_id in ledger.deleted:
+            self.texts = {k: text for k, text in self.texts.items() if k[0] != mission_id}
             del self.missions[mission_id]
             self.holders.pop(mission_id, None)
             self.queues.pop(mission_id, None)
@@ -167,10 +176,16 @@ class InMemoryLog:
         return done
 
     async def delete_mission(
-        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+        self,
+        mission_id: MissionId,
+        children: Sequence[MissionId],
+        *,
+        by: UserId,
+        owner: UserId,
+        known_seq: int | None = None,
     ) -> Appended:
         """Remove a mission and what it delegated."""
-        done = await self._commit(DeleteRequest(mission_id, tuple(children), owner, by))
+        done = await self._commit(DeleteRequest(mission_id, tuple(children), owner, by, known_seq))
         assert isinstance(done, Appended)
         return done
 

@@ -119,11 +119,19 @@ class WatchedLog:
         return opened
 
     async def delete_mission(
-        self, mission_id: MissionId, children: Sequence[MissionId], *, by: UserId, owner: UserId
+        self,
+        mission_id: MissionId,
+        children: Sequence[MissionId],
+        *,
+        by: UserId,
+        owner: UserId,
+        known_seq: int | None = None,
     ) -> Appended:
         """Remove a mission and what it delegated."""
         self._failpoint("delete:before")
-        done = await self._log.delete_mission(mission_id, children, by=by, owner=owner)
+        done = await self._log.delete_mission(
+            mission_id, children, by=by, owner=owner, known_seq=known_seq
+        )
         self._tell("delete", done.records)
         return done
 

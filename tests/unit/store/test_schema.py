@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -18,12 +19,22 @@ from open_agent.store.sqlite.opening import prepare
 from open_agent.store.tables import metadata
 
 
+def is_compared(name: str | None, *_: Any) -> bool:
+    """SQLite's index of words brings tables of its own."""
+    return not str(name).startswith("texts_words")
+
+
 def test_migrating_leads_to_the_tables_of_today(tmp_path: Path) -> None:
     prepare(tmp_path / "db")
     engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
     with engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"version_table": VERSION_TABLE, "compare_server_default": True}
+            connection,
+            opts={
+                "version_table": VERSION_TABLE,
+                "compare_server_default": True,
+                "include_name": is_compared,
+            },
         )
         assert compare_metadata(context, metadata) == []
     engine.dispose()

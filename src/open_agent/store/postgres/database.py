@@ -8,10 +8,11 @@ from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
 from open_agent.store.data_dir import DataDir
-from open_agent.store.dialect import postgres_compiler
+from open_agent.store.dialect import postgres_compiler, postgres_search
 from open_agent.store.listeners import Listeners
 from open_agent.store.log import LogStatements, StoredLog
-from open_agent.store.missions import MissionStatements, MissionStore
+from open_agent.store.mission_queries import MissionStatements
+from open_agent.store.missions import MissionStore
 from open_agent.store.postgres.changer import PostgresChanger
 from open_agent.store.postgres.leases import LEASE_SECONDS, PostgresLeases
 from open_agent.store.postgres.opening import prepare
@@ -43,7 +44,7 @@ async def open_postgres(
 
     return Database(
         log=StoredLog(writer, reader, LogStatements(compile_), listeners),
-        missions=MissionStore(reader, MissionStatements(compile_)),
+        missions=MissionStore(reader, MissionStatements(compile_, postgres_search())),
         leases=PostgresLeases(pool, reader, compile_, lease_seconds),
         blobs=FileBlobs(directory.path / "blobs"),
         upkeep=StoredUpkeep(reader, UpkeepStatements(compile_)),

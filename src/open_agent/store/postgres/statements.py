@@ -39,6 +39,7 @@ from open_agent.store.tables import (
     projected_mission,
     queue,
     runs,
+    texts,
 )
 
 
@@ -58,6 +59,7 @@ class BatchStatements:
         self._build_lookups(ids)
         self._build_writes()
         self._build_queue()
+        self._build_texts()
         self._build_deletes()
 
     def _build_locks(self, ids: ColumnElement[Any]) -> None:
@@ -139,6 +141,18 @@ class BatchStatements:
         steering: ColumnElement[str] = literal_column("'steer'")
         self.take_steering = self._text(delete(queue).where(mission, queue.c.delivery == steering))
 
+    def _build_texts(self) -> None:
+        columns = tuple(texts.c)[1:]
+        statement: Any = _insert(texts, columns)
+        others = {name: statement.excluded[name] for name in ("seq", "words")}
+        self.put_texts = self._text(
+            statement.on_conflict_do_update(index_elements=["mission_id", "name"], set_=others)
+        )
+        gone = _pairs("ids", "names", Text())
+        self.drop_texts = self._text(
+            delete(texts).where(texts.c.mission_id == gone.c.a, texts.c.name == gone.c.b)
+        )
+
     def _build_deletes(self) -> None:
         key: BindParameter[str] = bindparam("key", type_=Text())
         self.delete_events = self._text(
@@ -149,6 +163,7 @@ class BatchStatements:
             for table, column in (
                 (runs, runs.c.mission_id),
                 (queue, queue.c.mission_id),
+                (texts, texts.c.mission_id),
                 (missions, missions.c.id),
             )
         ]
@@ -173,6 +188,7 @@ OPENED_NAMES = (*MISSION_NAMES, "idempotency_key", "digest")
 RUN_NAMES = _names(runs.c)
 OWNER_NAMES = _names(owners.c)
 QUEUE_NAMES = _names(queue.c)
+TEXT_NAMES = _names(tuple(texts.c)[1:])
 
 
 def as_rows(names: Sequence[str], values: Iterable[Sequence[Any]]) -> tuple[str]:

@@ -12,6 +12,7 @@ from open_agent.core.ids import MissionId, RunId, UserId
 from open_agent.events.model.queue import MessageEdited, MessageMoved, MessageRemoved
 from open_agent.events.queue import QueueChange, QueueRow, SteeringTaken, Taken
 from open_agent.events.run_projection import RunRow
+from open_agent.events.search import TextChange, TextGone, TextRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening, runs_named
 from open_agent.store.postgres.pool import Connection
 from open_agent.store.postgres.statements import (
@@ -21,6 +22,7 @@ from open_agent.store.postgres.statements import (
     OWNER_NAMES,
     QUEUE_NAMES,
     RUN_NAMES,
+    TEXT_NAMES,
     BatchStatements,
     as_rows,
 )
@@ -44,6 +46,7 @@ from open_agent.store.rows import (
     queue_values,
     run_from,
     run_values,
+    text_values,
 )
 
 
@@ -214,11 +217,24 @@ async def write(connection: Connection, sql: BatchStatements, ledger: Ledger) ->
         await execute(sql.upsert_owners, as_rows(OWNER_NAMES, owners))
         for change in ledger.queue:
             await _change_queue(connection, sql, change)
+        await _change_texts(connection, sql, ledger.texts)
         for mission_id, upto in ledger.deleted.items():
             await execute(sql.delete_events, (mission_id, upto))
             for statement in sql.deletes:
                 await execute(statement, (mission_id,))
         await execute(b"COMMIT")
+
+
+async def _change_texts(
+    connection: Connection, sql: BatchStatements, changes: Sequence[TextChange]
+) -> None:
+    last = {(change.mission_id, change.name): change for change in changes}
+    gone = [name for name, change in last.items() if isinstance(change, TextGone)]
+    if gone:
+        await connection.execute(sql.drop_texts, ([a for a, _ in gone], [b for _, b in gone]))
+    put = [text_values(change) for change in last.values() if isinstance(change, TextRow)]
+    if put:
+        await connection.execute(sql.put_texts, as_rows(TEXT_NAMES, put))
 
 
 async def _change_queue(connection: Connection, sql: BatchStatements, change: QueueChange) -> None:

@@ -8,10 +8,11 @@ from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
 from open_agent.store.data_dir import DataDir
-from open_agent.store.dialect import sqlite_compiler
+from open_agent.store.dialect import sqlite_compiler, sqlite_search
 from open_agent.store.listeners import Listeners
 from open_agent.store.log import LogStatements, StoredLog
-from open_agent.store.missions import MissionStatements, MissionStore
+from open_agent.store.mission_queries import MissionStatements
+from open_agent.store.missions import MissionStore
 from open_agent.store.sqlite.changer import SqliteChanger
 from open_agent.store.sqlite.connection import connect_writer
 from open_agent.store.sqlite.leases import LeaseStatements, SqliteLeases
@@ -31,7 +32,7 @@ class SqliteStatements:
         compile_ = sqlite_compiler()
         self.write = WriteStatements(compile_)
         self.log = LogStatements(compile_)
-        self.missions = MissionStatements(compile_)
+        self.missions = MissionStatements(compile_, sqlite_search())
         self.leases = LeaseStatements(compile_)
         self.upkeep = UpkeepStatements(compile_)
         self.accounts = AccountStatements(compile_)

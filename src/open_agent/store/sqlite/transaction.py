@@ -17,6 +17,7 @@ from open_agent.core.ids import MissionId, RunId, UserId
 from open_agent.events.projection import MissionRow
 from open_agent.events.queue import QueueChange, QueueRow, SteeringTaken, Taken
 from open_agent.events.run_projection import RunRow
+from open_agent.events.search import TextRow
 from open_agent.store.ledger import HeldMission, Ledger, Opening
 from open_agent.store.rows import (
     OwnerRow,
@@ -32,6 +33,7 @@ from open_agent.store.rows import (
     ready_values,
     run_from,
     run_values,
+    text_values,
 )
 from open_agent.store.statement import Compile
 from open_agent.store.tables import (
@@ -41,6 +43,7 @@ from open_agent.store.tables import (
     projected_mission,
     queue,
     runs,
+    texts,
 )
 
 MAX_CACHED = 1000
@@ -90,6 +93,7 @@ class WriteStatements:
         self.upsert_run = self._upsert(runs, "run_id", fixed=("mission_id",))
         self.upsert_owner = self._upsert(owners, "owner_id")
         self._build_queue()
+        self._build_texts()
         self._build_deletes(key)
 
     def _build_queue(self) -> None:
@@ -103,6 +107,14 @@ class WriteStatements:
         )
         self.take_steering = self._text(delete(queue).where(this, queue.c.delivery == "steer"))
 
+    def _build_texts(self) -> None:
+        this = (
+            texts.c.mission_id == bindparam("mission"),
+            texts.c.name == bindparam("text_name"),
+        )
+        self.drop_text = self._text(delete(texts).where(*this))
+        self.add_text = self._text(insert(texts).values(_parameters(tuple(texts.c)[1:])))
+
     def _build_deletes(self, key: ColumnElement[Any]) -> None:
         self.delete_events = self._text(
             delete(events).where(events.c.mission_id == key, events.c.seq < bindparam("upto"))
@@ -112,6 +124,7 @@ class WriteStatements:
             for table, column in (
                 (runs, runs.c.mission_id),
                 (queue, queue.c.mission_id),
+                (texts, texts.c.mission_id),
                 (missions, missions.c.id),
             )
         ]
@@ -198,6 +211,10 @@ class Transaction:
         many(sql.upsert_owner, [owner_values(*owner) for owner in ledger.owners.items()])
         for change in ledger.queue:
             self._change_queue(change)
+        for change in ledger.texts:
+            self.connection.execute(sql.drop_text, (change.mission_id, change.name))
+            if isinstance(change, TextRow):
+                self.connection.execute(sql.add_text, text_values(change))
         for mission_id, upto in ledger.deleted.items():
             self.connection.execute(sql.delete_events, (mission_id, upto))
             for statement in sql.deletes:

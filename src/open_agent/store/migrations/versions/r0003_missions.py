@@ -1,13 +1,20 @@
 """Queues that people can change, questions, forks, delegated missions, and the current one."""
 
 import json
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
+from open_agent.events.codec import decode_event, make_record
+from open_agent.events.search import TextRow, project_text
+
 revision = "0003"
 down_revision = "0002"
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def upgrade() -> None:
@@ -44,8 +51,66 @@ def upgrade() -> None:
         "events_said",
         "events",
         ["mission_id", "seq"],
-        "type IN ('message.received', 'message.edited', 'run.finished')",
+        "type IN ('message.received', 'message.edited', 'message.removed', 'run.finished')",
     )
+    _create_texts()
+
+
+def _create_texts() -> None:
+    """What can be found, and how its words are looked up; then all that the log has of it."""
+    op.create_table(
+        "texts",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("mission_id", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("owner_id", sa.Text, nullable=False),
+        sa.Column("words", sa.Text, nullable=False),
+    )
+    op.create_index("texts_by_mission", "texts", ["mission_id", "name"], unique=True)
+    if op.get_bind().dialect.name == "sqlite":
+        # Words are made before they come here, so all that is not a space belongs to one.
+        op.execute(
+            "CREATE VIRTUAL TABLE texts_words USING fts5(words, content='texts',"
+            " content_rowid='id', detail='none', tokenize='ascii')"
+        )
+        op.execute(
+            "CREATE TRIGGER texts_added AFTER INSERT ON texts BEGIN INSERT INTO"
+            " texts_words (rowid, words) VALUES (new.id, new.words); END"
+        )
+        op.execute(
+            "CREATE TRIGGER texts_removed AFTER DELETE ON texts BEGIN INSERT INTO texts_words"
+            " (texts_words, rowid, words) VALUES ('delete', old.id, old.words); END"
+        )
+    else:
+        op.execute(
+            "CREATE INDEX texts_words ON texts"
+            " USING gin (array_to_tsvector(string_to_array(words, ' ')))"
+        )
+    _index_log()
+
+
+def _index_log() -> None:
+    """Make the texts of what happened so far, by the rules of today."""
+    connection = op.get_bind()
+    found = connection.execute(
+        sa.text(
+            "SELECT mission_id, seq, owner_id, type, format, body FROM events WHERE type IN"
+            " ('mission.created', 'message.received', 'run.finished') ORDER BY mission_id, seq"
+        )
+    )
+    for mission_id, seq, owner_id, type_, format_, body in found.fetchall():
+        event = decode_event(type_, format_, body)
+        record = make_record(seq, seq, BEGINNING, mission_id, None, event)
+        change = project_text(owner_id, record)
+        if isinstance(change, TextRow):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO texts (mission_id, name, seq, owner_id, words)"
+                    " VALUES (:mission_id, :name, :seq, :owner_id, :words)"
+                ),
+                asdict(change),
+            )
 
 
 def _move_queues() -> None:
