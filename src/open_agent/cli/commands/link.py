@@ -20,7 +20,5 @@ async def _print(session: Session) -> None:
     async with session.connected() as connection:
         made = await connection.change("POST", "/api/auth/link", {})
     session.terminal.print(str(made["url"]))
-    session.terminal.note(
-        f"Good once, within {made['minutes']} minutes. On a login page, its code is the password.",
-        "plain",
-    )
+    how = f" Or log in with this password: {made['code']}" if made["code"] else ""
+    session.terminal.note(f"Good once, within {made['minutes']} minutes.{how}", "plain")

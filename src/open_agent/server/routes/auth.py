@@ -67,7 +67,9 @@ class NewLink(Wire):
     """A way in for a browser, once."""
 
     url: str = Field(description="Opens the server in a browser as the caller.")
-    code: str = Field(description="The same as a password for a login page; good for one of both.")
+    code: str | None = Field(
+        description="The same as a password for a login page, in local mode; good for one of both."
+    )
     minutes: Literal[15] = Field(default=15, description="How long it is good.")
 
 
@@ -149,8 +151,10 @@ async def change_password(body: NewPassword, actor: CurrentActor, services: AllS
 @router.post("/api/auth/link", status_code=201, responses=failing(401, 403, 409))
 async def make_link(actor: CurrentActor, request: Request, services: AllServices) -> NewLink:
     """A link that lets a browser in as the caller, once, within a quarter of an hour."""
-    link = await services.access.sessions.link(actor)
-    return NewLink(url=f"{request.url.scheme}://{request.url.netloc}{link.path}", code=link.code)
+    sessions = services.access.sessions
+    link = await sessions.link(actor)
+    url = f"{request.url.scheme}://{request.url.netloc}{link.path}"
+    return NewLink(url=url, code=link.code if sessions.mode is Mode.LOCAL else None)
 
 
 def _keep(request: Request, response: Response, issued: IssuedToken) -> None:

@@ -157,7 +157,7 @@ def test_a_header_that_says_more_is_not_believed(header: dict[str, Any]) -> None
         assert tokens(accepts_legacy=accepts).read(token) is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(st.data())
 def test_no_changed_token_is_believed(data: st.DataObject) -> None:
     token = tokens().issue(ANNA, "anna", "7").token
