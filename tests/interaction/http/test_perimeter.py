@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from open_agent.server.http import HttpOptions
+from open_agent.testing.asgi import client_of
 from tests.interaction.http.rig import Rig, served
 from tests.interaction.requirements import requirement
 
@@ -294,3 +295,14 @@ async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
 
 def code(reply: httpx2.Response) -> str:
     return reply.json()["error"]["code"]
+
+
+@requirement("access:host:checked")
+async def test_a_server_that_others_reach_goes_by_its_own_address_too(tmp_path: Path) -> None:
+    options = HttpOptions(is_open=True)
+    async with served(tmp_path, options=options, is_durable=False) as (rig, _):
+        for host, status in (("192.168.1.5", 200), ("127.0.0.1", 200), ("evil.test", 421)):
+            async with client_of(rig.app, base_url=f"http://{host}:3000") as client:
+                assert (await client.get("/api/health")).status_code == status
+                other = await client.get("/api/health", headers={"Host": "192.168.1.6:3000"})
+                assert other.status_code == 421
