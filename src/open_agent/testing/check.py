@@ -120,6 +120,10 @@ def _identities(evidence: Evidence) -> list[str]:
                 seen[event.type, str(event.run_id)] += 1
             case "mission.created":
                 seen[event.type, event.mission_id] += 1
+                if parent := event.event.get("parent"):
+                    seen["child", parent["mission_id"], parent["call_id"]] += 1
+            case "answer.requested" | "answer.given" | "answer.defaulted":
+                seen[event.type, event.mission_id, event.event["call_id"]] += 1
             case _:
                 pass
     return [f"twice: {' '.join(what)}, {n} times" for what, n in seen.items() if n > 1]
