@@ -77,17 +77,19 @@ def project_queue(row: MissionRow, record: Record, queue: ReadQueue) -> QueueCha
             return None
 
 
-def apply_change(rows: Iterable[QueueRow], change: QueueChange) -> list[QueueRow]:
-    """A mission's queue, in its order, after a change."""
-    match change:
-        case QueueRow():
-            others = [row for row in rows if row.message_id != change.message_id]
-            return sorted([*others, change], key=lambda row: row.position)
-        case Taken():
-            taken = frozenset(change.message_ids)
-            return [row for row in rows if row.message_id not in taken]
-        case SteeringTaken():
-            return [row for row in rows if row.delivery != "steer"]
+def apply_change(rows: Iterable[QueueRow], *changes: QueueChange) -> list[QueueRow]:
+    """A mission's queue, in its order, after some changes."""
+    by_id = {row.message_id: row for row in rows}
+    for change in changes:
+        match change:
+            case QueueRow():
+                by_id[change.message_id] = change
+            case Taken():
+                for message_id in change.message_ids:
+                    by_id.pop(message_id, None)
+            case SteeringTaken():
+                by_id = {id_: row for id_, row in by_id.items() if row.delivery != "steer"}
+    return sorted(by_id.values(), key=lambda row: row.position)
 
 
 def refusal(row: MissionRow, event: Event, queue: ReadQueue) -> OpenAgentError | None:

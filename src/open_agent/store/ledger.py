@@ -258,7 +258,7 @@ class Ledger:
             if seq > row.copies_until:
                 self._check_budget(find, record)
             runs |= {run.run_id: run for run in project_runs(find, row, record)}
-            change = project_queue(before, record, lambda: self._queue_of(held.row.id))
+            change = project_queue(before, record, lambda: self._queue_of(held.row.id, queue))
             if change is not None:
                 queue.append(change)
             if isinstance(draft.event, MissionSelected):
@@ -310,12 +310,11 @@ class Ledger:
     def _owner(self, owner: UserId) -> OwnerRow:
         return self.owners.get(owner) or self.source.owner(owner)
 
-    def _queue_of(self, mission_id: MissionId) -> Sequence[QueueRow]:
-        rows: Sequence[QueueRow] = self.source.queue(mission_id)
-        for change in self.queue:
-            if change.mission_id == mission_id:
-                rows = apply_change(rows, change)
-        return rows
+    def _queue_of(
+        self, mission_id: MissionId, newest: Sequence[QueueChange] = ()
+    ) -> Sequence[QueueRow]:
+        changes = (c for c in (*self.queue, *newest) if c.mission_id == mission_id)
+        return apply_change(self.source.queue(mission_id), *changes)
 
 
 def _row_before(request: OpenRequest, now: datetime) -> MissionRow:
