@@ -1,5 +1,6 @@
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 
 from open_agent.agent.limits import Rules
@@ -10,13 +11,22 @@ from open_agent.agent.moves import (
     Dismiss,
     Move,
     Stop,
+    TakeDefault,
     Tell,
     View,
     Wait,
     next_move,
 )
+from open_agent.core.ids import CallId, UserId
 from open_agent.core.run import Limits, Outcome
 from open_agent.events.fold import fold
+from open_agent.events.model.answer import (
+    AnswerDefaulted,
+    AnswerGiven,
+    AnswerRequested,
+    QuestionKind,
+)
+from open_agent.events.model.tool import ToolReturned
 from open_agent.events.record import Record
 from tests.histories import History, begun, histories
 
@@ -346,3 +356,63 @@ def test_every_state_with_an_active_run_has_exactly_one_move(records: list[Recor
         assert isinstance(first, CallTools | Dismiss)
     if state.run.is_cancelled:
         assert isinstance(first, Stop | Dismiss)
+
+
+def questioned(kind: QuestionKind = "input") -> History:
+    """A run whose first of two calls needs a person, for a minute from now on."""
+    history = begun().asked().answered("", [("a", "{}"), ("b", "{}")])
+    until = history.now + timedelta(seconds=60)
+    return history.add(
+        AnswerRequested(call_id=CallId("c1-0"), name="a", kind=kind, arguments={}, until=until)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("input", "waiting_for_tool"), ("approval", "waiting_for_approval")]
+)
+def test_a_run_waits_for_a_person_until_the_deadline(kind: QuestionKind, reason: str):
+    history = questioned(kind)
+    move = decide(history)
+    assert isinstance(move, Wait)
+    assert (move.reason, move.until - history.now) == (reason, timedelta(seconds=59))
+
+
+def test_after_the_deadline_the_default_is_taken():
+    history = questioned()
+    assert decide(history, now=history.now + timedelta(seconds=60)) == TakeDefault(CallId("c1-0"))
+
+
+def test_once_it_is_answered_the_calls_are_carried_out_in_order():
+    given = AnswerGiven(call_id=CallId("c1-0"), answer="a", by=UserId("default"))
+    defaulted = AnswerDefaulted(call_id=CallId("c1-0"), decided_on=1)
+    for event in (given, defaulted):
+        move = decide(questioned().add(event))
+        assert isinstance(move, CallTools)
+        assert [call.call.name for call in move.calls] == ["a", "b"]
+
+
+def test_a_cancel_does_not_wait_for_a_person():
+    move = decide(questioned().cancelled())
+    assert isinstance(move, Dismiss)
+    assert len(move.calls) == 2
+
+
+def test_what_was_delegated_is_gone_from_the_budget_and_is_no_cost_of_the_run():
+    history = begun(limits=Limits(budget_microdollars=10_000))
+    history.asked(reserve=1_000).answered("", [("delegate", "{}")], cost=500)
+    history.called().add(
+        ToolReturned(
+            call_id=CallId("c1-0"),
+            name="delegate",
+            outcome="ok",
+            content="Done.",
+            duration_ms=1,
+            cost_microdollars=8_000,
+        )
+    )
+    run = fold(history.records).run
+    assert run is not None
+    assert (run.budget_left, run.spent_microdollars) == (1_500, 500)
+    move = decide(history, size=400)
+    assert isinstance(move, AskModel)
+    assert move.reserve <= 1_500

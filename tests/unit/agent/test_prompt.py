@@ -1,9 +1,11 @@
 import json
 
+import pytest
 from inline_snapshot import snapshot
 
 from open_agent.agent.prompt import system_prompt
-from open_agent.events.fold import fold
+from open_agent.core.mission import MissionKind
+from open_agent.events.fold import MissionState, fold
 from open_agent.events.model.run import Instructions
 from open_agent.tools.standard import standard_tools
 from tests.histories import begun
@@ -38,6 +40,30 @@ def test_instructions_of_the_workspace_stand_at_the_end():
     assert prompt.endswith("AGENTS.md; follow them where they fit the task:\n\nSay please.")
 
 
-def test_the_system_prompt_and_all_tools_are_small():
-    prompt = system_prompt(fold(begun().records))
-    assert len(json.dumps(prompt)) + len(json.dumps(standard_tools().schemas())) < MOST_BYTES
+@pytest.mark.parametrize("kind", MissionKind)
+def test_the_system_prompt_and_all_tools_are_small(kind: MissionKind):
+    prompt = json.dumps(system_prompt(_state(kind)))
+    assert len(prompt) + len(json.dumps(standard_tools(kind).schemas())) < MOST_BYTES
+
+
+def test_who_may_be_asked_is_said_by_the_kind_of_the_mission():
+    task, mission, child = (
+        system_prompt(_state(kind)).splitlines()
+        for kind in (MissionKind.TASK, MissionKind.MISSION, MissionKind.CHILD)
+    )
+    assert [line for line in mission if line not in task] == snapshot(
+        [
+            "- The user follows along. Decide what is reasonable and say what you assumed; ask only what they must decide."
+        ]
+    )
+    assert [line for line in child if line not in task] == snapshot(
+        [
+            "- You do a part of a larger task. Nobody answers questions: decide what is reasonable. Your last reply is all that the agent who asked is told."
+        ]
+    )
+
+
+def _state(kind: MissionKind) -> MissionState:
+    state = fold(begun().records)
+    state.kind = kind
+    return state
