@@ -6,7 +6,8 @@ from typing import Any
 import pydantic_core
 
 from docs.pages.table import table
-from open_agent.tools.standard import TOOLS
+from open_agent.tools.definition import Effect, FunctionTool
+from open_agent.tools.standard import FOR_PARTS, FOR_PEOPLE, TOOLS
 
 INTRODUCTION = """\
 What a model may do. The description of each tool is what the model is told, word for word. All
@@ -14,24 +15,44 @@ tools act with the rights of the account that the server runs under, on the whol
 are absolute or relative to the task's working directory. Answers that are too long to show are
 cut, and say what was left out.
 
-The effect says what a tool may change. After a crash, a call whose answer was lost is made again
-if its tool only reads; otherwise the model is told that the outcome is unknown.
+The effect says what a tool may change; rules of `APPROVALS` can name it. After a crash, a call
+whose answer was lost is made again if its tool only reads or delegates, goes on waiting if it asks
+a person, and otherwise the model is told that the outcome is unknown.
 
-The definitions of all tools together are {size} of JSON in every request.
+The definitions are sent with every request: {task} of JSON for a task, {mission} for a mission.
 """
 
 
 def page() -> str:
     """Every tool with its parameters."""
-    size = len(pydantic_core.to_json([tool.schema for tool in TOOLS]))
-    lines = ["# Tools", "", INTRODUCTION.format(size=f"{size / 1000:.1f} kB")]
-    for tool in TOOLS:
+    every = TOOLS + FOR_PARTS + FOR_PEOPLE
+    sizes = {"task": _size(TOOLS), "mission": _size(every)}
+    lines = ["# Tools", "", INTRODUCTION.format(**sizes)]
+    for tool in every:
         function = tool.schema["function"]
         parameters = function["parameters"]
         lines += [f"## `{tool.name}`", "", function["description"], ""]
         lines += table(["Parameter", "Type", "Default", ""], _rows(parameters))
-        lines += [f"Effect: {tool.effect}. Ends after {tool.timeout:g} s at the latest.", ""]
+        lines += [f"Effect: {tool.effect}. {_time(tool)}{_where(tool)}", ""]
     return "\n".join(lines)
+
+
+def _size(tools: Iterable[FunctionTool]) -> str:
+    return f"{len(pydantic_core.to_json([tool.schema for tool in tools])) / 1000:.1f} kB"
+
+
+def _time(tool: FunctionTool) -> str:
+    if tool.effect is Effect.ASK:
+        return "Waits `ANSWER_SECONDS` for an answer."
+    if tool.effect is Effect.DELEGATE:
+        return "Ends with its run at the latest."
+    return f"Ends after {tool.timeout:g} s at the latest."
+
+
+def _where(tool: FunctionTool) -> str:
+    if tool in FOR_PEOPLE:
+        return " In missions only."
+    return " In missions, and in what they delegate." if tool in FOR_PARTS else ""
 
 
 def _rows(parameters: dict[str, Any]) -> Iterable[list[str]]:
