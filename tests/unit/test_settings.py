@@ -354,3 +354,18 @@ def test_a_file_of_settings_has_a_bounded_size(tmp_path: Path) -> None:
         file.truncate(100 * 1024**3)
     with pytest.raises(Invalid, match="it is larger than 1 MB"):
         Settings.load(env_file=large)
+
+
+def test_commands_see_no_secret_of_access_even_if_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secrets = {
+        "JWT_SECRET": LONG_SECRET,
+        "DASHBOARD_PASSWORD": "canary of the password",
+        "OPEN_AGENT_USERS": ONE_USER,
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load({"pass_environment": ",".join(secrets)})
+    assert not set(secrets.values()) & set(settings.child_environment.values())
+    assert not set(secrets) & set(settings.child_environment)

@@ -148,7 +148,7 @@ async def test_a_link_lets_one_browser_in_once_and_leads_to_the_start_page(
 ) -> None:
     async with served(tmp_path, is_durable=False) as (rig, owner), client_of(rig.app) as browser:
         made = (await owner.post("/api/auth/link")).json()
-        path = made["url"].removeprefix("http://127.0.0.1:3000")
+        path = made["url"].removeprefix("http://127.0.0.1:3000") + "&next=//evil.test"
         arrived = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}
         reply = await browser.get(path, headers=arrived)
         assert (reply.status_code, reply.headers["location"]) == (303, "/")
@@ -418,3 +418,21 @@ async def test_a_session_outlives_a_restart_but_not_a_change_of_its_password(
             client_of(rig.app, token=token) as client,
         ):
             assert (await client.get("/api/tasks")).status_code == status
+
+
+@requirement("access:login:original")
+async def test_in_dev_mode_a_login_needs_a_password_that_is_set(tmp_path: Path) -> None:
+    for rules, password, status in (
+        (LOCAL, "", 401),
+        (LOCAL, TOKEN, 401),
+        (ALONE, "wrong", 401),
+        (ALONE, "password of one", 200),
+    ):
+        async with (
+            server(tmp_path, is_durable=False, rules=rules, is_dev_mode=True) as rig,
+            client_of(rig.app) as client,
+        ):
+            assert rig.services.access.sessions.first_link() is None
+            reply = await login(client, None, password)
+            assert reply.status_code == status
+            assert status == 200 or reply.text == "Invalid password"

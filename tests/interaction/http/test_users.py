@@ -304,3 +304,24 @@ async def test_docs_need_an_actor_and_bring_their_own_assets(tmp_path: Path) -> 
         page = (await owner.get("/docs")).text
         assert "http://" not in page.replace(ORIGIN, "").replace("http://127.0.0.1", "")
         assert "<script" not in page
+
+
+@requirement("access:users:administered")
+@pytest.mark.parametrize("text", ["\\ud800", "a\\u0000b", "\\udfff\\ud800", "\\u202e"])
+async def test_text_that_no_database_holds_is_refused_and_breaks_nothing(
+    tmp_path: Path, text: str
+) -> None:
+    async with served(tmp_path, is_durable=False, rules=ALONE) as (_, owner):
+        json = {"Content-Type": "application/json"}
+        for path, body in (
+            ("/api/users", '{"username": "TEXT", "password": "long enough"}'),
+            ("/api/users", '{"username": "new", "password": "TEXT"}'),
+            ("/api/keys", '{"name": "TEXT"}'),
+            ("/api/keys", '{"name": "x", "scope": "TEXT"}'),
+            ("/api/auth/password", '{"old_password": "TEXT", "new_password": "TEXT"}'),
+        ):
+            content = body.replace("TEXT", text)
+            reply = await owner.post(path, content=content, headers=json)
+            assert reply.status_code in (409, 422), (path, reply.text)
+        for path in ("/api/keys/%00", "/api/keys/%ff", "/api/users/%00", "/api/users/a%2fb"):
+            assert (await owner.delete(path)).status_code in (404, 405)

@@ -82,7 +82,9 @@ PROMISES = {
     ),
     "access:secrets:hidden": Promise(
         "issue",
-        "No password, token, key or code is in a log, an event, an error or the audit log.",
+        "No password, token, key or code is in a log, an event, an error or the audit log, nor in "
+        "the environment of commands.",
+        proof=("unit/test_settings.py::test_commands_see_no_secret_of_access_even_if_it_is_named",),
     ),
     "cli:access:administers": Promise(
         "issue",

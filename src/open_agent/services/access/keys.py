@@ -96,7 +96,8 @@ class Keys:
             NotFound: The actor has no such key (`key.not_found`).
         """
         require_scope(actor, Scope.ADMIN)
-        if not await self._store.delete_key(key_id, owner=actor.user_id):
+        is_theirs = any(key.id == key_id for key in self._directory.keys_of(actor.user_id))
+        if not is_theirs or not await self._store.delete_key(key_id, owner=actor.user_id):
             raise NotFound("key.not_found", f"Key {key_id} not found.")
         await self._audit.record(actor, "key.revoked", key_id)
         await self._access.changed()
