@@ -26,7 +26,7 @@ from open_agent.store.leases import Leases
 from open_agent.tools.delegate import delegate
 from open_agent.tools.ui_data_table import ui_dataTable
 from tests.interaction.agent.rig import Ended, Rig, hang, hanging, look, rig_on
-from tests.running import started
+from tests.running import gone, started
 
 ANNA, BEN = UserId("anna"), UserId("ben")
 SLOWLY = Turn(text="word " * 400, style=Style(chunk_chars=10, delay=0.02))
@@ -348,6 +348,17 @@ async def test_a_drained_engine_leaves_delegated_work_to_be_gone_on_with(
         ended, child = await rig.look_at(mission_id), await rig.look_at(child_id)
     [returned] = ended.events(ToolReturned)
     assert (returned.outcome, child.end.outcome) == ("ok", Outcome.SUCCEEDED)
+
+
+async def test_a_cut_ends_what_was_delegated_too(db: Database, tmp_path: Path):
+    async with engine_on(db, tmp_path, delegating, **DELEGATING) as (rig, engine):
+        await engine.start()
+        mission_id = await rig.submit("delegate hang")
+        await started(hanging(rig.workspace))
+        running = {mission_id, only_child(await rig.look_at(mission_id))}
+        assert set(rig.worker.contexts) == running
+        engine.cut(mission_id)
+        await gone(hanging(rig.workspace), seconds=3)
 
 
 async def test_an_answer_wakes_the_mission_that_waits_for_it(db: Database, tmp_path: Path):

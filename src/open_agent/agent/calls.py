@@ -54,6 +54,8 @@ async def _may_run_together(ctx: RunContext, calls: Sequence[OpenCall]) -> bool:
         return False
     for tool, call in zip(tools, calls, strict=True):
         assert tool is not None
+        if call.stage == "called":
+            continue
         try:
             arguments = await _arguments(ctx, tool, call.call)
         except ToolFailed:

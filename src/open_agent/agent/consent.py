@@ -6,7 +6,7 @@ from typing import Any
 
 from open_agent.agent.context import RunContext
 from open_agent.agent.policy import ALLOWED, Verdict
-from open_agent.agent.showing import shorten
+from open_agent.agent.showing import JUDGED_CHARACTERS, shorten
 from open_agent.events.model.answer import AnswerRequested, QuestionKind
 from open_agent.events.model.model_call import RequestedCall
 from open_agent.events.model.tool import ToolReturned
@@ -65,7 +65,7 @@ def question_of(
         call_id=call.call_id,
         name=call.name,
         kind=kind,
-        arguments=shorten(arguments),
+        arguments=shorten(arguments, JUDGED_CHARACTERS),
         reason=reason,
         until=min(ctx.now + ctx.shared.rules.answer_for, run_ends),
         default="deny" if kind == "approval" else None,

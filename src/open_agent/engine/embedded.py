@@ -99,6 +99,9 @@ class EmbeddedEngine:
 
     def cut(self, mission_id: MissionId) -> None:
         """End the work in hand on a mission though the log cannot be told; never blocks."""
+        for child_id, ctx in list(self._worker.contexts.items()):
+            if ctx.state.parent is not None and ctx.state.parent.mission_id == mission_id:
+                self.cut(child_id)
         task = self._tasks.get(mission_id)
         if task is not None:
             task.cancel()

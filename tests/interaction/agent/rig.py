@@ -158,8 +158,12 @@ class Rig:
         options: RunOptions | None = None,
         owner: UserId = OWNER,
         kind: MissionKind = MissionKind.TASK,
+        message_id: MessageId | None = None,
     ) -> MissionId:
         mission_id = MissionId(new_uuid())
+        message = self.message(text, options=options)
+        if message_id is not None:
+            message = message.model_copy(update={"message_id": message_id})
         await self.database.log.open_mission(
             mission_id,
             MissionCreated(
@@ -169,7 +173,7 @@ class Rig:
                 is_workspace_ours=True,
                 host_id="host",
             ),
-            self.message(text, options=options),
+            message,
             key=None,
             digest="",
         )

@@ -234,6 +234,15 @@ async def test_calls_that_read_are_asked_about_one_by_one_where_a_rule_says_so(t
     assert [e.outcome for e in ended.events(ToolReturned)] == ["ok", "denied"]
 
 
+async def test_whoever_allows_a_call_sees_all_of_it(tmp_path: Path):
+    text = "x" * 15_000
+    script = say(Turn(calls=(Call("note", {"text": text}),)))
+    async with rig(tmp_path, script, policy=NOTES_ASK, **TOOLS) as r:
+        mission_id, _ = await parked(r)
+        [asked] = (await r.look_at(mission_id)).events(AnswerRequested)
+    assert asked.arguments == {"text": text}
+
+
 async def test_asking_a_person_needs_no_approval(tmp_path: Path):
     async with rig(tmp_path, say(ASKING), policy=(Rule("ask"),), **TOOLS) as r:
         mission_id, _ = await parked(r)
