@@ -4,20 +4,25 @@ It stands for the real loop: everything it knows it reads from the log, so that 
 anywhere and started again.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import anyio
 
+from open_agent.core.errors import Conflict
 from open_agent.core.ids import CallId, MessageId, MissionId, RunId, UserId, new_uuid
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Limits, Outcome, Usage
-from open_agent.events.log import Appended
+from open_agent.events.log import Appended, Copy
+from open_agent.events.model.answer import AnswerGiven, AnswerRequested
 from open_agent.events.model.message import MessageReceived
-from open_agent.events.model.mission import MissionCreated
+from open_agent.events.model.mission import MissionCreated, Origin, Parent
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelFailed, RequestedCall
+from open_agent.events.model.queue import MessageEdited, MessageMoved, MessageRemoved
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted
 from open_agent.events.model.tool import ToolCalled, ToolReturned
-from open_agent.events.model.union import Event
+from open_agent.events.model.union import Event, UnknownEvent
 from open_agent.events.record import Record
 from open_agent.store.base import Database
 from open_agent.testing.watched import Failpoint
@@ -25,6 +30,9 @@ from open_agent.testing.watched import Failpoint
 STEPS = 1
 MISSIONS = {"first": UserId("anna"), "second": UserId("anna"), "third": UserId("ben")}
 FOLLOW_UPS = 1
+FORKED, CHANGED, DELETED = "first", "second", "third"
+"""Which of them is forked when all is done, whose queue is changed, and beside which one is
+deleted."""
 
 
 @dataclass
@@ -45,6 +53,8 @@ class Facts:
         match record.event:
             case MessageReceived() as said:
                 self.waiting.append(said.message_id)
+            case MessageRemoved() | MessageMoved() as change:
+                self._change(change)
             case RunStarted() as started:
                 self.run_id, self.step = record.run_id, 0
                 self.waiting = [m for m in self.waiting if m not in started.message_ids]
@@ -64,6 +74,13 @@ class Facts:
                 self.run_id = None
             case _:
                 pass
+
+    def _change(self, change: MessageRemoved | MessageMoved) -> None:
+        self.waiting = [m for m in self.waiting if m != change.message_id]
+        if isinstance(change, MessageMoved):
+            before = change.before in self.waiting
+            place = self.waiting.index(change.before) if before and change.before else 0
+            self.waiting.insert(place, change.message_id)
 
 
 class Worker:
@@ -105,8 +122,10 @@ class Worker:
         if facts.is_asking or facts.asked_calls:
             self.is_under_way.set()
         if facts.run_id is None:
-            facts.run_id = RunId(new_uuid())
-            await self.append(started(facts.run_id, facts.waiting))
+            facts.run_id = run_id = RunId(new_uuid())
+            done = await self.append(started(run_id, facts.waiting))
+            if done.is_refused and facts.run_id == run_id:
+                facts.run_id = None
         elif facts.asked_calls:
             await self.call(facts.asked_calls[0])
         elif facts.step < STEPS:
@@ -117,8 +136,9 @@ class Worker:
             await self.append(finished(facts.seq))
 
     async def call(self, call_id: CallId) -> None:
-        """Say that it will be done, do it, say that it was done."""
-        await self.append(called(call_id))
+        """Ask whether to, say that it will be done, do it, say that it was done."""
+        await self.append(called(call_id), requested(call_id))
+        await answer(self.db, self.mission_id, call_id)
         self.failpoint.effect(call_id)
         spilled = await self.db.blobs.put(self.mission_id, b"output of " + call_id.encode())
         await self.append(returned(call_id, "ok").model_copy(update={"spilled": spilled}))
@@ -139,6 +159,7 @@ async def talk_and_work(db: Database, failpoint: Failpoint, worker: type[Worker]
     async with anyio.create_task_group() as group:
         for name, owner in MISSIONS.items():
             group.start_soon(one_mission, db, failpoint, name, owner, worker)
+        group.start_soon(one_that_is_deleted, db, MISSIONS[DELETED])
 
 
 async def one_mission(
@@ -157,8 +178,80 @@ async def one_mission(
             await db.log.append_external(
                 mission_id, said(name, number, owner), key=f"{name}.{number}", owner=owner
             )
+        if name == CHANGED:
+            await change_queue(db, mission_id, name, owner)
     # The last message may have come when the worker had just looked for the last time.
     await worker(db, failpoint, mission_id).work()
+    if name == FORKED:
+        copy = await fork(db, mission_id, owner)
+        last = said("fork", 0, owner)
+        await db.log.append_external(copy, last, key="fork.0", owner=owner)
+        await worker(db, failpoint, copy).work()
+
+
+async def change_queue(db: Database, mission_id: MissionId, name: str, owner: UserId) -> None:
+    """Say three things more, and change what no run has taken yet."""
+    messages = [said(name, number, owner) for number in (7, 8, 9)]
+    for message in messages:
+        key = str(message.message_id)
+        await db.log.append_external(mission_id, message, key=key, owner=owner)
+    a, b, c = (message.message_id for message in messages)
+    for number, event in enumerate(
+        (
+            MessageEdited(message_id=a, content="Rather this.", by=owner),
+            MessageMoved(message_id=c, before=a, by=owner),
+            MessageRemoved(message_id=b, by=owner),
+        )
+    ):
+        with suppress(Conflict):
+            await db.log.append_external(mission_id, event, key=f"change.{number}", owner=owner)
+
+
+async def answer(db: Database, mission_id: MissionId, call_id: CallId) -> None:
+    """Two people answer; the second is too late."""
+    owner = (await db.missions.get_for_system(mission_id)).owner_id
+    for who in ("one", "other"):
+        event = AnswerGiven(call_id=call_id, answer=who, by=owner)
+        with suppress(Conflict):
+            await db.log.append_external(mission_id, event, key=f"{call_id}.{who}", owner=owner)
+
+
+async def fork(db: Database, mission_id: MissionId, owner: UserId) -> MissionId:
+    """Copy the mission up to its first call, which is open there."""
+    records = await db.log.read(mission_id)
+    cut = next(n for n, record in enumerate(records) if isinstance(record.event, ToolCalled)) + 1
+    copies = [
+        Copy(record.event, record.run_id, record.at)
+        for record in records[1:cut]
+        if not isinstance(record.event, UnknownEvent)
+    ]
+    call, run_id = records[cut - 1].event, records[cut - 1].run_id
+    assert isinstance(call, ToolCalled)
+    closing = [Copy(returned(call.call_id, "unknown"), run_id), Copy(finished(0), run_id)]
+    origin = Origin(mission_id=mission_id, seq=cut, copies=len(copies))
+    event = created(owner).model_copy(update={"forked_from": origin})
+    opened = await db.log.fork_mission(
+        MissionId(new_uuid()), event, [*copies, *closing], key="fork", digest="fork"
+    )
+    return opened.mission.id
+
+
+async def one_that_is_deleted(db: Database, owner: UserId) -> None:
+    """A mission with a part that it delegated: made, talked to, and deleted once."""
+    whole, part = MissionId("gone"), MissionId("gone.part")
+    by = Parent(mission_id=whole, run_id=RunId("r"), call_id=CallId("c"), root_run_id=RunId("r"))
+    child = created(owner).model_copy(update={"parent": by, "kind": MissionKind.CHILD})
+    try:
+        for mission_id, event in ((whole, created(owner)), (part, child)):
+            await db.log.open_mission(
+                mission_id, event, said(mission_id, 0, owner), key=mission_id, digest=mission_id
+            )
+        for number in (1, 2):
+            message = said(whole, number, owner)
+            await db.log.append_external(whole, message, key=f"gone.{number}", owner=owner)
+        await db.log.delete_mission(whole, [part], by=owner, owner=owner)
+    except Conflict:
+        """It was deleted in an earlier life; its id is not used again."""
 
 
 def said(name: str, number: int, owner: UserId) -> MessageReceived:
@@ -220,6 +313,16 @@ def failed(step: int) -> ModelFailed:
         cost_microdollars=50,
         cost_source="reserved",
         duration_ms=0,
+    )
+
+
+def requested(call_id: CallId) -> AnswerRequested:
+    return AnswerRequested(
+        call_id=call_id,
+        name="do",
+        kind="approval",
+        arguments={},
+        until=datetime(2100, 1, 1, tzinfo=UTC),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from open_agent.core.ids import CallId, MissionId, RunId
 from open_agent.events.log import Appended
+from open_agent.events.model.answer import AnswerDefaulted
 from open_agent.events.model.base import BlobRef
 from open_agent.events.model.run import RunRecovered
 from open_agent.events.model.union import Event
@@ -20,9 +21,11 @@ from tests.crash.histories import (
     STEPS,
     Facts,
     Worker,
+    answer,
     called,
     failed,
     finished,
+    requested,
     returned,
     talk_and_work,
 )
@@ -122,6 +125,18 @@ class EarlyBlob(Worker):
         await self.db.blobs.put(self.mission_id, content)
 
 
+class LateDefault(Worker):
+    """Takes the default although somebody has answered."""
+
+    async def call(self, call_id: CallId) -> None:
+        await self.append(called(call_id), requested(call_id))
+        await answer(self.db, self.mission_id, call_id)
+        default = AnswerDefaulted(call_id=call_id, decided_on=0)
+        if (await self.append(default)).is_refused:
+            await self.append(default)
+        await self.append(returned(call_id, "denied"))
+
+
 def tampering(*statements: str) -> type[WatchedLog]:
     """A log whose database is changed behind its back, once in a while."""
 
@@ -150,6 +165,19 @@ PLANTED = {
         wrap=tampering(
             "DROP INDEX IF EXISTS events_by_owner",
             "UPDATE owners SET last_seq = last_seq - 1 WHERE last_seq > 0",
+        )
+    ),
+    "late_default": Planted(partial(talk_and_work, worker=LateDefault)),
+    "left_over": Planted(
+        wrap=tampering(
+            "CREATE TRIGGER IF NOT EXISTS kept BEFORE DELETE ON queue"
+            " BEGIN SELECT RAISE(IGNORE); END"
+        )
+    ),
+    "changed_copy": Planted(
+        wrap=tampering(
+            "UPDATE events SET body = replace(body, 'first 0', 'first O') WHERE seq = 2 AND"
+            " mission_id IN (SELECT mission_id FROM events WHERE body LIKE '%forked_from\":{%')"
         )
     ),
     "early_blob": Planted(partial(talk_and_work, worker=EarlyBlob)),

@@ -61,6 +61,8 @@ def test_no_kill_loses_an_event_or_repeats_an_effect(tmp_path: Path) -> None:
         appends += [f"append:{type_}" for type_ in ("run.started", "model.asked", "tool.called")]
         appends += [f"append:{type_}" for type_ in ("tool.returned", "run.finished")]
         assert {f"{name}:{stage}" for name in appends for stage in STAGES} <= deaths
+        for name in ("fork", "delete"):  # each happens once in a history
+            assert {f"{name}:{stage}" for stage in STAGES} & deaths
 
 
 def test_the_same_holds_on_a_disk(tmp_path: Path) -> None:

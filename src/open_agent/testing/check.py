@@ -39,6 +39,19 @@ class Evidence:
     stored: list[Stored] = field(default_factory=list[Stored])
     promises: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     effects: Counter[str] = field(default_factory=Counter[str])
+    rows: set[str] = field(default_factory=set[str])
+    """Missions that have a row anywhere beside the log."""
+    copies: dict[str, int] = field(default_factory=dict[str, int])
+    """Of a fork, the `seq` of the last record that is a copy."""
+
+    @property
+    def deleted(self) -> dict[str, Stored]:
+        """What is left of each mission that was deleted."""
+        return {event.mission_id: event for event in self.of_type("mission.deleted")}
+
+    def is_copy(self, event: Stored) -> bool:
+        """Whether it happened in another mission."""
+        return 1 < event.seq <= self.copies.get(event.mission_id, 0)
 
     def of_type(self, type_: str) -> list[Stored]:
         """The events of one type, in the order of their missions and places."""
@@ -49,6 +62,7 @@ def check_history(folder: Path) -> list[str]:
     """What is wrong with a history that has come to its end; empty when every promise held."""
     evidence = _gather(folder)
     checks = (_promises, _numbers, _identities, _effects, _runs, _messages, _blobs)
+    checks += (_answers, _forks, _deletions)
     return [problem for check in checks for problem in check(evidence)]
 
 
@@ -58,7 +72,14 @@ def _gather(folder: Path) -> Evidence:
     columns = "mission_id, seq, owner_id, owner_seq, run_id, type, key, body"
     for row in connection.execute(f"SELECT {columns} FROM events ORDER BY mission_id, seq"):  # noqa: S608
         evidence.stored.append(Stored(*row, event=json.loads(row[-1])))
+    tables = (("missions", "id"), ("runs", "mission_id"), ("queue", "mission_id"))
+    for table, column in (*tables, ("texts", "mission_id")):
+        found = connection.execute(f"SELECT {column} FROM {table}")  # noqa: S608
+        evidence.rows |= {row[0] for row in found}
     connection.close()
+    for event in evidence.of_type("mission.created"):
+        if origin := event.event.get("forked_from"):
+            evidence.copies[event.mission_id] = origin["copies"] + 1
     evidence.promises = _lines(folder / "told")
     evidence.effects = Counter(line["call_id"] for line in _lines(folder / "effects"))
     return evidence
@@ -77,6 +98,8 @@ def _promises(evidence: Evidence) -> list[str]:
     problems: list[str] = []
     for promise in evidence.promises:
         mission_id, seq, digest = promise["mission"], promise["seq"], promise["event"]
+        if mission_id in evidence.deleted and promise["type"] != "mission.deleted":
+            continue
         is_kept = (
             digest in by_mission[mission_id]
             if seq is None
@@ -92,17 +115,25 @@ def _digest(event: Stored) -> str:
 
 
 def _numbers(evidence: Evidence) -> list[str]:
-    """`seq` has no gap in a mission, `owner_seq` none in an owner."""
+    """`seq` has no gap in a mission, `owner_seq` none but what deleted missions leave."""
     seqs: dict[str, list[int]] = defaultdict(list)
     owner_seqs: dict[str, list[int]] = defaultdict(list)
+    gone: Counter[str] = Counter()
     for event in evidence.stored:
-        seqs[f"seq of mission {event.mission_id}"].append(event.seq)
-        owner_seqs[f"owner_seq of {event.owner_id}"].append(event.owner_seq)
-    return [
-        f"numbers: {name} is {sorted(numbers)}"
-        for name, numbers in (seqs | owner_seqs).items()
-        if sorted(numbers) != list(range(1, len(numbers) + 1))
+        owner_seqs[event.owner_id].append(event.owner_seq)
+        if event.mission_id in evidence.deleted:
+            gone[event.owner_id] += event.seq - 1
+        else:
+            seqs[event.mission_id].append(event.seq)
+    problems = [
+        f"numbers: seq of mission {mission_id} is {numbers}"
+        for mission_id, numbers in seqs.items()
+        if numbers != list(range(1, len(numbers) + 1))
     ]
+    for owner, numbers in owner_seqs.items():
+        if len(set(numbers)) != len(numbers) or max(numbers) != len(numbers) + gone[owner]:
+            problems.append(f"numbers: owner_seq of {owner} is {sorted(numbers)}")
+    return problems
 
 
 def _identities(evidence: Evidence) -> list[str]:
@@ -112,12 +143,12 @@ def _identities(evidence: Evidence) -> list[str]:
         if event.key is not None:
             seen["key", event.mission_id, event.key] += 1
         match event.type:
-            case "message.received":
+            case "message.received" if not evidence.is_copy(event):
                 seen["message", event.event["message_id"]] += 1
             case "tool.called" | "tool.returned":
                 seen[event.type, event.mission_id, event.event["call_id"]] += 1
             case "run.started" | "run.finished":
-                seen[event.type, str(event.run_id)] += 1
+                seen[event.type, event.mission_id, str(event.run_id)] += 1
             case "mission.created":
                 seen[event.type, event.mission_id] += 1
                 if parent := event.event.get("parent"):
@@ -131,10 +162,14 @@ def _identities(evidence: Evidence) -> list[str]:
 
 def _effects(evidence: Evidence) -> list[str]:
     """Each effect was intended first, done at most once, and answered truthfully."""
-    tools = {e.event["call_id"]: e.event["name"] for e in evidence.of_type("tool.called")}
+    made = [e for e in evidence.of_type("tool.called") if not evidence.is_copy(e)]
+    tools = {e.event["call_id"]: e.event["name"] for e in made}
+    places = {(e.mission_id, e.event["call_id"]) for e in made}
     watched = {tools.get(call_id) for call_id in evidence.effects}
     # Of a tool that never records what it does, nothing can be said.
-    outcomes = {e.event["call_id"]: e.event["outcome"] for e in evidence.of_type("tool.returned")}
+    answers = evidence.of_type("tool.returned")
+    ours = [e for e in answers if (e.mission_id, e.event["call_id"]) in places]
+    outcomes = {e.event["call_id"]: e.event["outcome"] for e in ours}
     problems = [
         f"effect: {call_id} was done {times} times"
         for call_id, times in evidence.effects.items()
@@ -157,11 +192,11 @@ def _effects(evidence: Evidence) -> list[str]:
 def _runs(evidence: Evidence) -> list[str]:
     """Every run that started came to exactly one end, and nothing was done for it afterwards."""
     problems: list[str] = []
-    by_run: dict[str, list[str]] = defaultdict(list)
+    by_run: dict[tuple[str, str], list[str]] = defaultdict(list)
     for event in evidence.stored:
         if event.run_id is not None:
-            by_run[event.run_id].append(event.type)
-    for run_id, types in by_run.items():
+            by_run[event.mission_id, event.run_id].append(event.type)
+    for (_, run_id), types in by_run.items():
         if types[0] != "run.started":
             problems.append(f"run: {run_id} begins with {types[0]}")
         if types.count("run.finished") != 1:
@@ -172,17 +207,25 @@ def _runs(evidence: Evidence) -> list[str]:
 
 
 def _messages(evidence: Evidence) -> list[str]:
-    """Every message was taken by exactly one run, or steered one that was under way."""
-    taken: Counter[str] = Counter()
+    """Every message was taken by exactly one run, steered one that was under way, or removed."""
+    taken: dict[tuple[str, str], list[int]] = defaultdict(list)
     for event in evidence.of_type("run.started"):
-        taken.update(event.event["message_ids"])
+        for message_id in event.event["message_ids"]:
+            taken[event.mission_id, message_id].append(event.seq)
+    removed = {(e.mission_id, e.event["message_id"]) for e in evidence.of_type("message.removed")}
     problems: list[str] = []
     for event in evidence.of_type("message.received"):
-        message_id = event.event["message_id"]
-        if taken[message_id] > 1:
-            problems.append(f"message: {message_id} was taken {taken[message_id]} times")
-        if not taken[message_id] and not _steered(evidence, event):
-            problems.append(f"message: {message_id} was never taken")
+        message = event.mission_id, event.event["message_id"]
+        times = len(taken[message]) + (message in removed)
+        if times > 1:
+            problems.append(f"message: {message[1]} was taken or removed {times} times")
+        if not times and not _steered(evidence, event):
+            problems.append(f"message: {message[1]} was never taken")
+    for type_ in ("message.edited", "message.moved"):
+        for event in evidence.of_type(type_):
+            message_id = event.event["message_id"]
+            if any(seq < event.seq for seq in taken[event.mission_id, message_id]):
+                problems.append(f"message: {message_id} has {type_} after a run had taken it")
     return problems
 
 
@@ -206,3 +249,39 @@ def _blobs(evidence: Evidence) -> list[str]:
             if content is None or hashlib.sha256(content).hexdigest() != spilled["digest"]:
                 problems.append(f"blob: {spilled['digest']} of {event.mission_id} is not there")
     return problems
+
+
+def _answers(evidence: Evidence) -> list[str]:
+    """A question is answered at most once, and nothing is answered that was not asked."""
+    asked = {(e.mission_id, e.event["call_id"]) for e in evidence.of_type("answer.requested")}
+    given = [*evidence.of_type("answer.given"), *evidence.of_type("answer.defaulted")]
+    answers = Counter((e.mission_id, e.event["call_id"]) for e in given)
+    return [
+        f"answer: {call_id} has {times} answers{'' if (mission_id, call_id) in asked else ' unasked'}"
+        for (mission_id, call_id), times in answers.items()
+        if times > 1 or (mission_id, call_id) not in asked
+    ]
+
+
+def _forks(evidence: Evidence) -> list[str]:
+    """A fork's copies are what the other mission has."""
+    by_place = {(e.mission_id, e.seq): (e.run_id, e.body) for e in evidence.stored}
+    created = {e.mission_id: e.event for e in evidence.of_type("mission.created")}
+    return [
+        f"fork: {event.seq} of {event.mission_id} is not what {other} has"
+        for event in evidence.stored
+        if evidence.is_copy(event)
+        and (other := created[event.mission_id]["forked_from"]["mission_id"]) in created
+        and by_place.get((other, event.seq)) != (event.run_id, event.body)
+    ]
+
+
+def _deletions(evidence: Evidence) -> list[str]:
+    """Of a deleted mission there is one record, and nothing else anywhere."""
+    records = Counter(event.mission_id for event in evidence.stored)
+    blobs = evidence.folder / "data" / "blobs"
+    return [
+        f"deleted: there is more left of {mission_id}"
+        for mission_id in evidence.deleted
+        if records[mission_id] > 1 or mission_id in evidence.rows or (blobs / mission_id).exists()
+    ]

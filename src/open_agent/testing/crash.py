@@ -99,9 +99,12 @@ class Campaign:
         folder = self.folder / "measure"
         clock = SystemClock()
         before = clock.monotonic()
-        self._live(folder, die_at=0, die_after=0.0)
+        status = self._live(folder, die_at=0, die_after=0.0)
         seconds = clock.monotonic() - before
         report.problems += check_history(folder)
+        if status:
+            report.problems.append(f"a life failed:\n{(folder / 'failure').read_text()}")
+            return 0, seconds
         points = int((folder / "points").read_text())
         shutil.rmtree(folder)
         return points, seconds
