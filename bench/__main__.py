@@ -21,7 +21,17 @@ RESULTS = HERE / "results"
 README = HERE / "README.md"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
-NAMES = ("steps", "append", "concurrent", "process", "replay", "fanout", "search")
+NAMES = (
+    "steps",
+    "append",
+    "concurrent",
+    "process",
+    "replay",
+    "fanout",
+    "search",
+    "missions",
+    "login",
+)
 QUICK: dict[str, list[str]] = {
     "append": ["--seconds", "1"],
     "fanout": ["--watchers", "200"],

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from open_agent.core.ids import UserId
-from open_agent.services.access.tokens import AUDIENCE, ISSUER, Tokens
+from open_agent.services.access.tokens import AUDIENCE, ISSUER, MOST_KNOWN, Tokens
 
 JWT = cast("Any", jwt)
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -23,10 +23,10 @@ class At:
     """A clock that stands."""
 
     def __init__(self, now: datetime = NOW) -> None:
-        self._now = now
+        self.at = now
 
     def now(self) -> datetime:
-        return self._now
+        return self.at
 
     def monotonic(self) -> float:
         return 0.0
@@ -198,3 +198,21 @@ def test_a_short_secret_signs_without_a_warning() -> None:
     # As the original signs: with the secret as it is.
     token = forged_or_skip(claims, b"short")
     assert short.read(token) is not None
+
+
+def test_a_token_that_was_read_before_ends_all_the_same() -> None:
+    clock = At()
+    ours = Tokens(SECRET, clock, lifetime=timedelta(days=30))
+    issued = ours.issue(ANNA, "anna", "7")
+    assert ours.read(issued.token) == ours.read(issued.token) is not None
+    assert ours.read(issued.token[:-2] + "xx") is None
+    clock.at = issued.expires_at
+    assert ours.read(issued.token) is None
+    assert ours.read(issued.token) is None
+
+
+def test_so_many_tokens_are_remembered_and_no_more() -> None:
+    ours = tokens()
+    issued = [ours.issue(ANNA, "anna", "7").token for _ in range(MOST_KNOWN + 10)]
+    for _ in range(2):
+        assert all(ours.read(token) for token in issued)
