@@ -1,7 +1,5 @@
 """What every engine owes, on every database: work is found, shared fairly, stopped and resumed."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -11,69 +9,24 @@ import pytest
 
 from open_agent.core.clock import SystemClock
 from open_agent.core.errors import Unavailable
-from open_agent.core.ids import MissionId, UserId, child_id, new_uuid
+from open_agent.core.ids import MissionId, UserId, new_uuid
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Outcome, RunState
-from open_agent.engine.base import Engine
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.events.model.queue import QueueReleased
 from open_agent.events.model.run import RunFinished, RunWaiting
-from open_agent.events.model.tool import ToolCalled, ToolReturned
+from open_agent.events.model.tool import ToolReturned
 from open_agent.scripted.faults import Refusal
-from open_agent.scripted.script import Asked, Call, Script, Style, Turn, say
+from open_agent.scripted.script import Asked, Call, Style, Turn, say
 from open_agent.store.base import Database
 from open_agent.store.leases import Leases
-from open_agent.tools.delegate import delegate
 from open_agent.tools.ui_data_table import ui_dataTable
-from tests.interaction.agent.rig import Ended, Rig, hang, hanging, look, rig_on
-from tests.running import gone, started
+from tests.conformance.engines import ends, engine_on, is_in
+from tests.interaction.agent.rig import Rig, hanging, rig_on
+from tests.running import started
 
 ANNA, BEN = UserId("anna"), UserId("ben")
 SLOWLY = Turn(text="word " * 400, style=Style(chunk_chars=10, delay=0.02))
-
-
-@asynccontextmanager
-async def engine_on(
-    db: Database,
-    tmp_path: Path,
-    script: Script,
-    *,
-    per_owner: int = 4,
-    at_once: int = 100,
-    **options: Any,
-) -> AsyncGenerator[tuple[Rig, Engine]]:
-    """An engine that has not been started, and the rig it works with."""
-    async with rig_on(db, tmp_path, script, **options) as rig:
-        engine = EmbeddedEngine(
-            db.leases,
-            rig.worker,
-            SystemClock(),
-            holder=new_uuid(),
-            capacity=Capacity(per_owner, at_once),
-            shared_host="host",
-        )
-        db.log.on_commit(engine.committed)
-        try:
-            yield rig, engine
-        finally:
-            await engine.drain(0)
-
-
-async def ends(rig: Rig, mission_id: MissionId, *, seconds: float = 10) -> RunFinished:
-    """How the mission's newest run ended."""
-    with anyio.fail_after(seconds), rig.feed.watch(mission_id) as watch:
-        while (await rig.database.missions.get_for_system(mission_id)).run_state is not (
-            RunState.FINISHED
-        ):
-            await watch.changed(0.2)
-    return (await rig.look_at(mission_id)).events(RunFinished)[-1]
-
-
-async def is_in(rig: Rig, mission_id: MissionId, state: RunState) -> None:
-    """Return once the mission is in a state."""
-    with anyio.fail_after(10), rig.feed.watch(mission_id) as watch:
-        while (await rig.database.missions.get_for_system(mission_id)).run_state is not state:
-            await watch.changed(0.2)
 
 
 async def test_a_submitted_mission_is_carried_out(db: Database, tmp_path: Path):
@@ -271,96 +224,6 @@ async def test_work_that_is_cut_ends_its_processes_and_is_settled_when_it_goes_o
     assert outcomes == ["unknown"]
 
 
-def delegating(asked: Asked) -> Turn:
-    """Hands over what it is told to, and says what came of it."""
-    said = str(asked.messages[1]["content"])
-    word, _, rest = said.partition(" ")
-    if word != "delegate":
-        return Turn(text=f"did {said}") if word != "hang" else Turn(calls=(Call("hang"),))
-    results = [m["content"] for m in asked.messages if m["role"] == "tool"]
-    if not results:
-        return Turn(calls=(Call("delegate", {"task": rest}),))
-    return Turn(text=str(results[-1]))
-
-
-DELEGATING: Any = {"tools": (look, hang, delegate)}
-
-
-@pytest.mark.timeout(30)
-async def test_what_waits_for_its_own_part_lends_it_its_place(db: Database, tmp_path: Path):
-    """With room for one, three levels deep: counted in full, nothing would ever go on."""
-    async with engine_on(db, tmp_path, delegating, per_owner=1, at_once=1, **DELEGATING) as (
-        rig,
-        engine,
-    ):
-        await engine.start()
-        mission_id = await rig.submit("delegate delegate it", kind=MissionKind.MISSION)
-        other = await rig.submit("another thing")
-        assert "did it" in (await ends(rig, mission_id)).result
-        assert (await ends(rig, other)).outcome is Outcome.SUCCEEDED
-        child = await db.missions.get_for_system(only_child(await rig.look_at(mission_id)))
-        below = await db.missions.get_for_system(only_child(await rig.look_at(child.id)))
-    assert (child.kind, child.parent_id) == (MissionKind.CHILD, mission_id)
-    assert (below.parent_id, below.outcome) == (child.id, Outcome.SUCCEEDED)
-
-
-@pytest.mark.timeout(30)
-async def test_no_more_than_two_levels_delegate(db: Database, tmp_path: Path):
-    async with engine_on(db, tmp_path, delegating, **DELEGATING) as (rig, engine):
-        await engine.start()
-        mission_id = await rig.submit("delegate delegate delegate it", kind=MissionKind.MISSION)
-        assert "No more than 2 levels delegate" in (await ends(rig, mission_id)).result
-
-
-@pytest.mark.timeout(30)
-async def test_a_cancel_of_the_parent_ends_what_it_delegated_first(db: Database, tmp_path: Path):
-    async with engine_on(db, tmp_path, delegating, per_owner=1, **DELEGATING) as (rig, engine):
-        await engine.start()
-        mission_id = await rig.submit("delegate hang")
-        await started(hanging(rig.workspace))
-        await rig.cancel(mission_id)
-        assert (await ends(rig, mission_id)).outcome is Outcome.CANCELLED
-        ended = await rig.look_at(mission_id)
-        child = await rig.look_at(only_child(ended))
-    assert child.end.outcome is Outcome.CANCELLED
-    [returned] = ended.events(ToolReturned)
-    assert returned.outcome == "cancelled"
-    by_type = {record.event.type: record.at for record in ended.records}
-    assert child.records[-1].at <= by_type["tool.returned"]
-
-
-@pytest.mark.timeout(30)
-async def test_a_drained_engine_leaves_delegated_work_to_be_gone_on_with(
-    db: Database, tmp_path: Path
-):
-    async with engine_on(db, tmp_path, delegating, **DELEGATING) as (rig, engine):
-        await engine.start()
-        mission_id = await rig.submit("delegate hang")
-        await started(hanging(rig.workspace))
-        child_id = only_child(await rig.look_at(mission_id))
-        with anyio.fail_after(5):
-            await engine.drain(0.2)
-        assert (await rig.look_at(mission_id)).types[-1] == "tool.called"
-    script = say("Told that it is unknown.", then="The child is done.")
-    async with engine_on(db, tmp_path / "again", script, **DELEGATING) as (rig, engine):
-        await engine.start()
-        assert (await ends(rig, mission_id)).outcome is Outcome.SUCCEEDED
-        ended, child = await rig.look_at(mission_id), await rig.look_at(child_id)
-    [returned] = ended.events(ToolReturned)
-    assert (returned.outcome, child.end.outcome) == ("ok", Outcome.SUCCEEDED)
-
-
-async def test_a_cut_ends_what_was_delegated_too(db: Database, tmp_path: Path):
-    async with engine_on(db, tmp_path, delegating, **DELEGATING) as (rig, engine):
-        await engine.start()
-        mission_id = await rig.submit("delegate hang")
-        await started(hanging(rig.workspace))
-        running = {mission_id, only_child(await rig.look_at(mission_id))}
-        assert set(rig.worker.contexts) == running
-        engine.cut(mission_id)
-        await gone(hanging(rig.workspace), seconds=3)
-
-
 async def test_an_answer_wakes_the_mission_that_waits_for_it(db: Database, tmp_path: Path):
     question = Call(
         "ui_dataTable", {"title": "T", "columns": [{"id": "a", "label": "A"}], "rows": []}
@@ -403,9 +266,3 @@ async def outcome_of_run(rig: Rig, mission_id: MissionId, number: int) -> Outcom
             if len(found) >= number:
                 return found[number - 1].outcome
             await watch.changed(0.2)
-
-
-def only_child(ended: Ended) -> MissionId:
-    """The mission that the only delegation of a log made."""
-    [called] = [event for event in ended.events(ToolCalled) if event.effect == "delegate"]
-    return child_id(ended.mission_id, called.call_id)

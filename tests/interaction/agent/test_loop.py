@@ -1,33 +1,24 @@
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import pytest
 
 from open_agent.agent.view import load_view
-from open_agent.core.clock import SystemClock
-from open_agent.core.ids import MessageId, MissionId
-from open_agent.core.mission import MissionKind
 from open_agent.core.run import Outcome
 from open_agent.events.fold import MissionState, fold
-from open_agent.events.log import EventLog
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelFailed
 from open_agent.events.model.notice import NoticeGiven
-from open_agent.events.model.queue import MessageEdited, MessageMoved, MessageRemoved
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
-from open_agent.events.model.union import ExternalEvent
 from open_agent.models.deadlines import Deadlines
 from open_agent.models.encoding import Conversation
 from open_agent.scripted.faults import Cut, Fault, KeepAlives, Refusal, WebPage
 from open_agent.scripted.script import Asked, Call, Style, Tokens, Turn, say
-from open_agent.store.database import open_database
-from tests.interaction.agent.rig import OWNER, Ended, Rig, Window, hanging, rig, rig_on
+from tests.interaction.agent.rig import Ended, Rig, Window, hanging, rig
 from tests.running import gone, started
 
 SHORT = Deadlines(
@@ -567,51 +558,3 @@ async def test_each_request_begins_with_the_whole_of_the_last_one(tmp_path: Path
     for before, after in pairwise(bodies):
         messages = before.rpartition(b"]")[0]
         assert after.startswith(messages)
-
-
-class Meddling:
-    """A log in which a person is quicker than the worker that is about to start a run."""
-
-    def __init__(self, log: EventLog, event: Callable[[MissionId], ExternalEvent]) -> None:
-        self._log = log
-        self._event = event
-        self._is_done = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
-    async def append(self, mission_id: MissionId, *args: Any, **kwargs: Any) -> Any:
-        if not self._is_done:
-            self._is_done = True
-            event = self._event(mission_id)
-            await self._log.append_external(mission_id, event, key="quick", owner=OWNER)
-        return await self._log.append(mission_id, *args, **kwargs)
-
-
-@pytest.mark.parametrize("what", ["edit", "remove", "move"])
-async def test_a_message_changed_at_the_last_moment_is_taken_as_it_is_then(
-    tmp_path: Path, what: str
-):
-    first, second = MessageId("first"), MessageId("second")
-    events: dict[str, ExternalEvent] = {
-        "edit": MessageEdited(message_id=first, content="Other.", by=OWNER),
-        "remove": MessageRemoved(message_id=first, by=OWNER),
-        "move": MessageMoved(message_id=second, before=first, by=OWNER),
-    }
-    heard: list[str] = []
-
-    def script(asked: Asked) -> Turn:
-        heard.append(asked.messages[-1]["content"])
-        return Turn(text="Done.")
-
-    async with await open_database(tmp_path / "data", SystemClock()) as database:
-        log = cast(EventLog, Meddling(database.log, lambda _: events[what]))
-        async with rig_on(replace(database, log=log), tmp_path, script) as r:
-            mission_id = await r.submit("First.", kind=MissionKind.MISSION, message_id=first)
-            second_message = r.message("Second.").model_copy(update={"message_id": second})
-            await log.append_external(mission_id, second_message, key="2", owner=OWNER)
-            await r.work(mission_id)
-            ended = await r.look_at(mission_id)
-    expected = {"edit": ["Other.", "Second."], "remove": ["Second."], "move": ["Second.", "First."]}
-    assert heard == expected[what]
-    assert ended.types.count("run.started") == len(heard)
