@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.interaction.promises import access, clients, foundation, product
+from tests.interaction.promises import access, clients, foundation, missions, product, working
 from tests.interaction.promises.promise import Promise
 
 Test = TypeVar("Test", bound=Callable[..., object])
@@ -20,6 +20,8 @@ PROMISES: dict[str, Promise] = {
     **access.PROMISES,
     **product.PROMISES,
     **foundation.PROMISES,
+    **working.PROMISES,
+    **missions.PROMISES,
 }
 
 
