@@ -73,7 +73,7 @@ AT_ONCE = 256
 """Missions that one process works on at the same time, whoever owns them."""
 PREDECESSOR_SECONDS = 15.0
 DRAIN_SECONDS = 15.0
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 OPENROUTER = "https://openrouter.ai/api/v1"
 LIBRARIES = ("fastapi", "httpx2", "pydantic", "sqlalchemy", "uvicorn")
 """What the server stands on, for those who look at it from outside."""
@@ -164,8 +164,7 @@ async def _access(
     around = Surroundings(database.accounts, database.audit, clock, stop_work)
     access = await open_access(rules, around)
     refuse_to_be_open(settings, access.gate.mode)
-    is_shared = settings.database_url is not None
-    watching = asyncio.create_task(access.gate.keep_watch(is_shared=is_shared))
+    watching = asyncio.create_task(access.gate.keep_watch())
     try:
         yield access
     finally:

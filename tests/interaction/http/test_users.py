@@ -169,7 +169,7 @@ async def test_another_process_learns_of_an_end_within_seconds(tmp_path: Path) -
         dora = await add(owner)
         gate = rig.services.access.gate
         async with signed_in(rig) as client, anyio.create_task_group() as group:
-            group.start_soon(lambda: gate.keep_watch(is_shared=True))
+            group.start_soon(gate.keep_watch)
             task = await rig.submit(client)
             async with streaming(client, f"/api/missions/{task}/stream") as stream:
                 await stream.take(2)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 import anyio
+import structlog
 
 from open_agent.core.account import Role
 from open_agent.core.actor import (
@@ -28,6 +29,8 @@ from open_agent.services.access.rules import Mode
 from open_agent.services.access.tokens import Tokens
 from open_agent.services.access.watching import Watchers
 from open_agent.store.accounts import Accounts
+
+log = structlog.get_logger(__name__)
 
 KEY_PREFIX = "oa_"
 LOOK_SECONDS = 2.0
@@ -106,26 +109,22 @@ class Access:
         await self._directory.refresh()
         self._watchers.sweep()
 
-    async def keep_watch(self, *, is_shared: bool) -> None:
-        """End what other processes or time have ended, for ever.
-
-        Args:
-            is_shared: Other processes change the same database.
-        """
+    async def keep_watch(self) -> None:
+        """Take in what other processes and time have changed, and end what that ends, for ever."""
         noted = self._clock.monotonic()
         while True:
             await anyio.sleep(LOOK_SECONDS)
             try:
-                if is_shared:
-                    await self._directory.refresh_if_changed()
-                if self._used and self._clock.monotonic() - noted >= NOTE_SECONDS:
+                await self._directory.refresh_if_changed()
+                if self._clock.monotonic() - noted >= NOTE_SECONDS:
                     noted = self._clock.monotonic()
                     await self.note_uses()
-            except OpenAgentError:
-                # A database that cannot be read now: what is known goes on to count.
-                continue
-            finally:
-                self._watchers.sweep()
+            except OpenAgentError as error:
+                # A database that cannot be asked now: what is known goes on to count.
+                log.warning("access.unread", problem=error.message)
+            except Exception:  # boundary: looking goes on, whatever one look has come to
+                log.exception("access.unread")
+            self._watchers.sweep()
 
     async def note_uses(self) -> None:
         """Write down when keys were used last."""
