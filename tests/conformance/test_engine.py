@@ -258,6 +258,23 @@ async def test_a_cancel_holds_the_queue_until_it_is_released(db: Database, tmp_p
         assert await outcome_of_run(rig, mission_id, 2) is Outcome.SUCCEEDED
 
 
+async def test_a_cancel_before_a_run_holds_what_waits_and_the_next_message_lets_it_go_on(
+    db: Database, tmp_path: Path
+):
+    async with engine_on(db, tmp_path, say("Done."), per_owner=1) as (rig, engine):
+        mission_id = await rig.submit(kind=MissionKind.MISSION)
+        await rig.cancel(mission_id)
+        await engine.start()
+        other = await rig.submit()
+        assert (await ends(rig, other)).outcome is Outcome.SUCCEEDED
+        mission = await db.missions.get_for_system(mission_id)
+        assert (mission.run_state, mission.is_held, mission.queued) == (RunState.IDLE, True, 1)
+        await rig.say(mission_id, "Go on.", "queue")
+        assert await outcome_of_run(rig, mission_id, 2) is Outcome.SUCCEEDED
+        ended = await rig.look_at(mission_id)
+    assert [e.outcome for e in ended.events(RunFinished)] == [Outcome.SUCCEEDED] * 2
+
+
 async def outcome_of_run(rig: Rig, mission_id: MissionId, number: int) -> Outcome:
     """How the mission's n-th run ended."""
     with anyio.fail_after(10), rig.feed.watch(mission_id) as watch:
