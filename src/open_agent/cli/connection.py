@@ -243,6 +243,10 @@ def _error(response: httpx2.Response, url: str) -> OpenAgentError:
             f"{url} wants another token than this command has. Name the server's data directory "
             "with --data-dir, or a file that holds its token with --token-file."
         )
+    if code == "token.scope_missing":
+        message += (
+            " This command finds it by --data-dir, the server's data directory, or --token-file."
+        )
     return kind(code, message, fields.get("details"))
 
 

@@ -80,6 +80,11 @@ def test_in_local_mode_the_start_says_how_a_browser_gets_in(alone: Cli) -> None:
         assert httpx2.get(f"{url}/api/tasks").status_code == 200
         assert httpx2.get(f"{url}/api/users").status_code == 403
         assert httpx2.get(f"{url}/api/tasks", headers={"Origin": url}).status_code == 401
+        # So does the command of an account that has another data directory: it may work, and is
+        # told what administering takes.
+        stranger = Cli(alone.home / "other", alone.model_url, {"PORT": url.rpartition(":")[2]})
+        assert stranger.call("tasks", "--json").stdout.strip() == "[]"
+        assert "--data-dir" in stranger.call("user", "list", code=2).stderr
         with httpx2.Client(follow_redirects=True) as browser:
             page = browser.get(link, headers={"Sec-Fetch-Mode": "navigate"})
             assert page.status_code == 200
