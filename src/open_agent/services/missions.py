@@ -4,7 +4,7 @@ Records pass through as the bytes that the log keeps. How they are framed for a 
 server's business.
 """
 
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from open_agent.core.actor import Actor
 from open_agent.core.errors import NotFound
 from open_agent.core.ids import MissionId, is_uuid
 from open_agent.core.mission import Mission
-from open_agent.engine.feed import Feed, Watch
+from open_agent.engine.feed import Feed, LiveText, Watch
 from open_agent.events.delta import Delta
 from open_agent.events.log import EncodedRecord, EventLog
 from open_agent.store.missions import Missions
@@ -31,22 +31,38 @@ class RecordPage:
     next: int | None
 
 
+ReadLog = Callable[[int, int], Awaitable[Sequence[EncodedRecord]]]
+"""Records after a place, at most so many."""
+PlaceOf = Callable[[EncodedRecord], int]
+"""The number by which a reader counts."""
+
+
+def place_in_mission(record: EncodedRecord) -> int:
+    """Where a record is in its mission's log."""
+    return record.seq
+
+
+def place_of_owner(record: EncodedRecord) -> int:
+    """Where a record is in its owner's stream."""
+    return record.owner_seq
+
+
 class Follower:
-    """Reads a mission's log by cursor as it grows.
+    """Reads a log by cursor as it grows: a mission's, or all that is an owner's.
 
     Nothing is kept for a reader that does not come back: what it has not read is read from the
     log when it does.
     """
 
-    def __init__(self, log: EventLog, feed: Feed, watch: Watch, mission: Mission) -> None:
-        self._log = log
+    def __init__(self, feed: Feed, watch: Watch, read: ReadLog, place: PlaceOf) -> None:
         self._feed = feed
         self._watch = watch
-        self._mission_id = mission.id
+        self._read = read
+        self._place = place
         self._seen_commits = -1
         self._limit = 2 * SMALLEST_READ
         self.after = 0
-        """The `seq` of the last record read; set it to begin elsewhere."""
+        """The place of the last record read; set it to begin elsewhere."""
 
     @property
     def is_closed(self) -> bool:
@@ -65,9 +81,7 @@ class Follower:
         commits = self._watch.commits
         found = self._watch.tail(self.after)
         if found is None:
-            found = await self._log.read_encoded(
-                self._mission_id, after=self.after, limit=self._limit
-            )
+            found = await self._read(self.after, self._limit)
             is_all = len(found) < self._limit
             self._fit_limit(found)
         else:
@@ -75,8 +89,17 @@ class Follower:
         if is_all:
             self._seen_commits = commits
         if found:
-            self.after = found[-1].seq
+            self.after = self._place(found[-1])
         return found
+
+    @property
+    def live(self) -> Sequence[LiveText]:
+        """What is being written now."""
+        return self._watch.live
+
+    def notices(self) -> list[str]:
+        """What was said to those who follow now, and not kept."""
+        return self._watch.notices()
 
     def deltas(self) -> list[Delta]:
         """Live text that was not handed out yet."""
@@ -142,6 +165,10 @@ class MissionEvents:
         """A few records of a mission that the caller has got."""
         return await self._log.read_encoded(mission.id, after=after, limit=count)
 
+    async def some_of_all(self, actor: Actor, *, after: int, count: int) -> Sequence[EncodedRecord]:
+        """A few records of all that is the actor's, by `owner_seq`."""
+        return await self._log.read_owned(actor.user_id, after=after, limit=count)
+
     async def all(self, mission: Mission) -> list[EncodedRecord]:
         """Every record of a mission that the caller has got."""
         found: list[EncodedRecord] = []
@@ -153,5 +180,19 @@ class MissionEvents:
     @contextmanager
     def follow(self, mission: Mission) -> Generator[Follower]:
         """Follow a mission that the caller has got, for as long as the context lasts."""
+
+        async def read(after: int, limit: int) -> Sequence[EncodedRecord]:
+            return await self._log.read_encoded(mission.id, after=after, limit=limit)
+
         with self._feed.watch(mission.id) as watch:
-            yield Follower(self._log, self._feed, watch, mission)
+            yield Follower(self._feed, watch, read, place_in_mission)
+
+    @contextmanager
+    def follow_all(self, actor: Actor) -> Generator[Follower]:
+        """Follow all that is the actor's, by `owner_seq`, for as long as the context lasts."""
+
+        async def read(after: int, limit: int) -> Sequence[EncodedRecord]:
+            return await self._log.read_owned(actor.user_id, after=after, limit=limit)
+
+        with self._feed.watch_owner(actor.user_id) as watch:
+            yield Follower(self._feed, watch, read, place_of_owner)

@@ -11,6 +11,7 @@ from open_agent.events.blobs import BlobStore
 from open_agent.events.log import EventLog
 from open_agent.store.accounts import Accounts
 from open_agent.store.audit import AuditLog
+from open_agent.store.control import ControlRows
 from open_agent.store.leases import Leases
 from open_agent.store.missions import Missions
 from open_agent.store.upkeep import Upkeep
@@ -27,6 +28,7 @@ class Database:
 
     log: EventLog
     missions: Missions
+    control: ControlRows
     leases: Leases
     blobs: BlobStore
     upkeep: Upkeep

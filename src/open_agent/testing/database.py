@@ -39,6 +39,7 @@ from open_agent.store.tables import (
     ended_sessions,
 )
 from open_agent.store.upkeep import Projections, Size
+from open_agent.testing.control import MemoryControl
 from open_agent.testing.log import InMemoryLog
 from open_agent.testing.rows import MemoryRows
 
@@ -57,6 +58,7 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
     return Database(
         log=log,
         missions=MemoryMissions(log),
+        control=MemoryControl(log),
         leases=MemoryLeases(log),
         blobs=FileBlobs(blob_folder),
         upkeep=MemoryUpkeep(log),

@@ -7,6 +7,7 @@ from open_agent.store.accounts import AccountStatements, StoredAccounts
 from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
+from open_agent.store.control import ControlStatements, StoredControl
 from open_agent.store.data_dir import DataDir
 from open_agent.store.dialect import postgres_compiler, postgres_search
 from open_agent.store.listeners import Listeners
@@ -45,6 +46,7 @@ async def open_postgres(
     return Database(
         log=StoredLog(writer, reader, LogStatements(compile_), listeners),
         missions=MissionStore(reader, MissionStatements(compile_, postgres_search())),
+        control=StoredControl(reader, ControlStatements(compile_)),
         leases=PostgresLeases(pool, reader, compile_, lease_seconds),
         blobs=FileBlobs(directory.path / "blobs"),
         upkeep=StoredUpkeep(reader, UpkeepStatements(compile_)),

@@ -7,6 +7,7 @@ from open_agent.store.accounts import AccountStatements, StoredAccounts
 from open_agent.store.audit import AuditStatements, StoredAudit
 from open_agent.store.base import Database
 from open_agent.store.blobs import FileBlobs
+from open_agent.store.control import ControlStatements, StoredControl
 from open_agent.store.data_dir import DataDir
 from open_agent.store.dialect import sqlite_compiler, sqlite_search
 from open_agent.store.listeners import Listeners
@@ -33,6 +34,7 @@ class SqliteStatements:
         self.write = WriteStatements(compile_)
         self.log = LogStatements(compile_)
         self.missions = MissionStatements(compile_, sqlite_search())
+        self.control = ControlStatements(compile_)
         self.leases = LeaseStatements(compile_)
         self.upkeep = UpkeepStatements(compile_)
         self.accounts = AccountStatements(compile_)
@@ -63,6 +65,7 @@ async def open_sqlite(
     return Database(
         log=StoredLog(writer, reader, sql.log, listeners),
         missions=MissionStore(reader, sql.missions),
+        control=StoredControl(reader, sql.control),
         leases=SqliteLeases(writer, reader, sql.leases, clock),
         blobs=FileBlobs(directory.path / "blobs"),
         upkeep=StoredUpkeep(reader, sql.upkeep),
