@@ -47,6 +47,7 @@ from open_agent.server.serving import bind, listen, serve
 from open_agent.services.access.assembly import AccessServices, Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
 from open_agent.services.access.sessions import Sessions
+from open_agent.services.control.assembly import ControlParts, open_control
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
@@ -130,8 +131,12 @@ async def open_application(
         database.log.on_commit(feed.committed)
         database.log.on_commit(engine.committed)
         readiness = Readiness()
+        places = _places(settings, database)
+        limits = settings.max_parallel_missions, settings.stale_mission_hours
+        parts = ControlParts(engine, feed, places, processes, access.audit, clock, *limits)
         services = Services(
-            tasks=_tasks(settings, database, engine, feed),
+            tasks=Tasks(database.log, database.missions, engine, feed, places),
+            control=open_control(database, parts),
             missions=MissionEvents(database.log, database.missions, feed),
             processes=KeptProcesses(database.missions, processes),
             stats=Stats(database.missions),
@@ -143,6 +148,7 @@ async def open_application(
         application = Application(http, engine, feed, readiness, rules.owner_token, access.sessions)
         if is_working:
             await engine.start()
+        stale = asyncio.create_task(services.control.stale.keep_watch())
         readiness.phase = Phase.READY
         # 0.2 s to read the price list, which the first call would wait for.
         warming = asyncio.create_task(
@@ -151,6 +157,7 @@ async def open_application(
         try:
             yield application
         finally:
+            stale.cancel()
             await application.drain()
             await warming
 
@@ -262,14 +269,13 @@ def _search(settings: Settings) -> WebSearch:
     return MetaSearch() if key is None else TavilySearch(key.get_secret_value())
 
 
-def _tasks(settings: Settings, database: Database, engine: EmbeddedEngine, feed: Feed) -> Tasks:
-    places = Places(
+def _places(settings: Settings, database: Database) -> Places:
+    return Places(
         working_dir=settings.working_dir,
         host_id=database.host_id,
         data_dir=settings.data_dir,
         why_unusable=lambda model: _why_unusable(settings, model),
     )
-    return Tasks(database.log, database.missions, engine, feed, places)
 
 
 def _system(

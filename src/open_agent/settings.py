@@ -34,6 +34,7 @@ from open_agent.setting_types import (
     Count,
     DatabaseAddress,
     Folder,
+    Hours,
     LogLevel,
     ModelPrice,
     ModelPrices,
@@ -166,6 +167,12 @@ class Settings(AccessSettings):
     )
     max_parallel_missions: Count = setting(
         4, "Missions, tasks included, that one user has at work at once.", _WHOLE
+    )
+    stale_mission_hours: Hours = setting(
+        0,
+        "Hours without any event after which an active mission at rest is called interrupted; 0"
+        " means never.",
+        "a whole number, 0 or above",
     )
     pass_environment: Words = setting(
         (),

@@ -10,7 +10,15 @@ from typing import TypeVar
 
 import pytest
 
-from tests.interaction.promises import access, clients, foundation, missions, product, working
+from tests.interaction.promises import (
+    access,
+    clients,
+    control,
+    foundation,
+    missions,
+    product,
+    working,
+)
 from tests.interaction.promises.promise import Promise
 
 Test = TypeVar("Test", bound=Callable[..., object])
@@ -18,6 +26,7 @@ Test = TypeVar("Test", bound=Callable[..., object])
 PROMISES: dict[str, Promise] = {
     **clients.PROMISES,
     **access.PROMISES,
+    **control.PROMISES,
     **product.PROMISES,
     **foundation.PROMISES,
     **working.PROMISES,

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from open_agent.core.actor import Actor
 from open_agent.core.ids import MissionId, UserId
 from open_agent.server.auth import ACTOR
+from open_agent.server.control_stream import ControlStreams
 from open_agent.server.services import Services
 from open_agent.server.streams import Streams
 
@@ -34,6 +35,12 @@ async def get_services(request: Request) -> Services:
 async def get_streams(request: Request) -> Streams:
     """What opens streams."""
     streams: Streams = request.app.state.streams
+    return streams
+
+
+async def get_control_streams(request: Request) -> ControlStreams:
+    """What opens control streams."""
+    streams: ControlStreams = request.app.state.control_streams
     return streams
 
 
@@ -78,6 +85,7 @@ async def get_cursor(
 
 CurrentActor = Annotated[Actor, Depends(get_actor)]
 AllServices = Annotated[Services, Depends(get_services)]
+AllControlStreams = Annotated[ControlStreams, Depends(get_control_streams)]
 AllStreams = Annotated[Streams, Depends(get_streams)]
 TaskIdInPath = Annotated[MissionId, Depends(get_task_id)]
 MissionIdInPath = Annotated[MissionId, Depends(get_mission_id)]

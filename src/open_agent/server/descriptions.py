@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 from open_agent.core.mission import Mission
 from open_agent.events.delta import Delta
 from open_agent.events.record import Record
+from open_agent.server.control_events import CONTROL_EVENTS
 from open_agent.server.errors import ErrorBody
 from open_agent.server.wire import LogEntry, TaskDone, Wire
 
@@ -45,13 +46,32 @@ MISSION_STREAM = STREAM + (
 )
 
 
+CONTROL_STREAM = (
+    "Server-sent events of all the caller's missions; of tasks, none. Every event that happened "
+    "has an `id`, `<owner_seq>.<k>`; send the last one seen as `Last-Event-ID` or `?after=` to go "
+    "on exactly behind it, across restarts. Without one the stream begins now; `?after=0` is "
+    "everything. `status`, `agent_tree`, `progress` and the deltas have no `id`: they say how things "
+    "are, and what is being written. The first event is `status`, of the current mission. An id "
+    "that is not of this stream is answered with `reset`, which says how everything is, and goes "
+    "on from now. A comment comes whenever nothing else did for 15 s."
+)
+
+
 class Reset(Wire):
     """The reader's place is none of this log: forget everything, it comes again."""
 
     reason: str = Field(description="Always `cursor.unknown`.")
 
 
-STREAMED: tuple[type[BaseModel], ...] = (LogEntry, TaskDone, Mission, Record, Delta, Reset)
+STREAMED: tuple[type[BaseModel], ...] = (
+    LogEntry,
+    TaskDone,
+    Mission,
+    Record,
+    Delta,
+    Reset,
+    *CONTROL_EVENTS.values(),
+)
 """What the data of streamed events can be."""
 
 Responses = dict[int | str, dict[str, Any]]

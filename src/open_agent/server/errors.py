@@ -35,7 +35,15 @@ STATUS = {
     Unavailable: 503,
 }
 
-STATUS_OF_CODE = {"task.not_running": 400}
+STATUS_OF_CODE = {
+    "content.required": 400,
+    "mission.not_resumable": 400,
+    "name.required": 400,
+    "task.not_running": 400,
+    "tool_call_id.required": 400,
+    "workspace.not_cleaned": 400,
+    "workspace.not_ours": 400,
+}
 """Where the original answers with another status than our column says."""
 
 CODE_OF_STATUS = {

@@ -13,22 +13,45 @@ from starlette.middleware import Middleware
 from open_agent.server import errors
 from open_agent.server.auth import Authentication, IsOwnAccount
 from open_agent.server.boundary import Boundary
+from open_agent.server.control_stream import ControlStreams
 from open_agent.server.descriptions import add_streamed
 from open_agent.server.peer import is_own_account
 from open_agent.server.perimeter import Perimeter
 from open_agent.server.routes import (
     audit,
     auth,
+    control,
+    control_missions,
+    control_queue,
     docs,
     keys,
+    mission_list,
     missions,
     processes,
+    runs,
     system,
     tasks,
     users,
 )
 from open_agent.server.services import Services
 from open_agent.server.streams import KEEP_ALIVE_SECONDS, Streams
+
+_ROUTES = (
+    system,
+    auth,
+    users,
+    keys,
+    audit,
+    tasks,
+    control,
+    control_missions,
+    control_queue,
+    mission_list,
+    missions,
+    processes,
+    runs,
+    docs,
+)
 
 DESCRIPTION = (
     "Hand over a task, watch an agent do it. Every call but `/api/health`, `/api/ready` and the "
@@ -93,7 +116,10 @@ def create_app(services: Services, options: HttpOptions | None = None) -> FastAP
     )
     app.state.services = services
     app.state.streams = Streams(services.missions, keep_alive=options.keep_alive)
+    app.state.control_streams = ControlStreams(
+        services.missions, services.control, keep_alive=options.keep_alive
+    )
     errors.install(app)
-    for module in (system, auth, users, keys, audit, tasks, missions, processes, docs):
+    for module in _ROUTES:
         app.include_router(module.router)
     return app

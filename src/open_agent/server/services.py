@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from open_agent.core.clock import Clock
 from open_agent.services.access.assembly import AccessServices
+from open_agent.services.control.assembly import Control
 from open_agent.services.missions import MissionEvents
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
@@ -17,6 +18,7 @@ class Services:
 
     tasks: Tasks
     missions: MissionEvents
+    control: Control
     processes: KeptProcesses
     stats: Stats
     system: System

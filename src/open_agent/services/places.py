@@ -44,14 +44,22 @@ class Places:
             raise Invalid("model.unusable", reason, {"model": name})
         return name
 
-    async def workspace(self, mission_id: MissionId, named: str | None) -> Path:
-        """The directory a task works in: the one named, or one of its own, made when work begins.
+    def own_workspace(self, mission_id: MissionId, kind: str = "mission") -> Path:
+        """The directory that we make for a mission which names none."""
+        return self.working_dir / "workspaces" / f"{kind}-{mission_id}"
+
+    def is_own(self, path: Path) -> bool:
+        """Whether a directory lies where we make directories, and is none that holds others."""
+        return path.is_absolute() and path.parent == self.working_dir / "workspaces"
+
+    async def workspace(self, mission_id: MissionId, named: str | None, kind: str = "task") -> Path:
+        """The directory a mission works in: the one named, or its own, made when work begins.
 
         Raises:
             Invalid: The one named is not an absolute path of a directory that can be used.
         """
         if named is None or not named.strip():
-            return self.working_dir / "workspaces" / f"task-{mission_id}"
+            return self.own_workspace(mission_id, kind)
         return await anyio.to_thread.run_sync(_named_directory, named.strip(), self.data_dir)
 
 

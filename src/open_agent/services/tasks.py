@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import anyio
 
 from open_agent.core.actor import Actor
-from open_agent.core.errors import Conflict, Invalid, NotFound, Unavailable
+from open_agent.core.errors import Conflict, Invalid, NotFound
 from open_agent.core.ids import MessageId, MissionId, is_uuid, new_uuid
 from open_agent.core.mission import Mission, MissionKind
 from open_agent.core.money import from_cents
@@ -15,10 +15,10 @@ from open_agent.core.run import RunState
 from open_agent.engine.base import Engine
 from open_agent.engine.feed import Feed
 from open_agent.events.log import EventLog
-from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
 from open_agent.services.places import Places
+from open_agent.services.stopping import request_stop
 from open_agent.store.missions import Missions
 from open_agent.store.paging import MissionFilter, MissionPage
 
@@ -144,29 +144,12 @@ class Tasks:
                 {"run_state": mission.run_state},
             )
         with self._feed.watch(task_id) as watch:
-            await self._cancel(actor, task_id)
+            await request_stop(self._log, self._engine, actor, task_id)
             with anyio.move_on_after(STOP_SECONDS):
                 while mission.run_state is not RunState.FINISHED:
                     await watch.changed(0.5)
                     mission = await self.get(actor, task_id)
         return mission
-
-    async def _cancel(self, actor: Actor, task_id: MissionId) -> None:
-        try:
-            await self._log.append_external(
-                task_id,
-                CancelRequested(by=actor.user_id),
-                key=f"cancel:{new_uuid()}",
-                owner=actor.user_id,
-            )
-        except Unavailable as error:
-            # Stop means stop, also when it cannot be written down: it may be what fills the disk.
-            self._engine.cut(task_id)
-            raise Unavailable(
-                error.code,
-                f"What the task ran was ended, but the stop could not be recorded: {error.message}"
-                " Stop it again then, or it goes on.",
-            ) from error
 
 
 def _checked(instruction: str) -> str:

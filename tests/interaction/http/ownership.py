@@ -12,6 +12,9 @@ from typing import Any
 
 import httpx2
 
+from open_agent.core.ids import MissionId, RunId, new_uuid
+from open_agent.events.model.run import RunStarted
+from tests.histories import begun
 from tests.interaction.http.rig import Rig
 
 
@@ -42,6 +45,8 @@ class Rule:
 
 OWN, PUBLIC, ADMIN = Rule(Kind.OWN), Rule(Kind.PUBLIC), Rule(Kind.ADMIN)
 TASK = Rule(Kind.OBJECT, "task")
+MISSION, RUN = Rule(Kind.OBJECT, "mission"), Rule(Kind.OBJECT, "run")
+QUEUED = {"message_id": "00000000-0000-4000-8000-000000000000"}
 
 RULES: dict[str, Rule] = {
     "GET /api/health": PUBLIC,
@@ -73,6 +78,47 @@ RULES: dict[str, Rule] = {
     "GET /api/missions/{id}/stream": TASK,
     "GET /api/missions/{id}/processes": TASK,
     "POST /api/missions/{id}/processes/{pid}/stop": Rule(Kind.OBJECT, "task", rest={"pid": "1"}),
+    "GET /api/missions": OWN,
+    "GET /api/runs": OWN,
+    "GET /api/runs/{id}": RUN,
+    "GET /api/runs/{id}/events": RUN,
+    "GET /api/runs/{id}/tasks": RUN,
+    "GET /api/memory/search": OWN,
+    "POST /api/control/message": OWN,
+    "POST /api/control/tool_result": OWN,
+    "POST /api/control/cancel": OWN,
+    "GET /api/control/questions": OWN,
+    "GET /api/control/tree": OWN,
+    "GET /api/control/progress": OWN,
+    "GET /api/control/running": OWN,
+    "GET /api/control/stream": OWN,
+    "GET /api/control/parallel/config": OWN,
+    "GET /api/control/missions": OWN,
+    "POST /api/control/missions": OWN,
+    "GET /api/control/missions/current": OWN,
+    "POST /api/control/missions/cleanup": OWN,
+    "GET /api/control/missions/{id}": MISSION,
+    "PATCH /api/control/missions/{id}": Rule(Kind.OBJECT, "mission", body={"title": "New"}),
+    "DELETE /api/control/missions/{id}": MISSION,
+    "GET /api/control/missions/{id}/tree": MISSION,
+    "POST /api/control/missions/{id}/load": MISSION,
+    "POST /api/control/missions/{id}/status": Rule(
+        Kind.OBJECT, "mission", body={"status": "completed"}
+    ),
+    "POST /api/control/missions/{id}/cancel": MISSION,
+    "POST /api/control/missions/{id}/resume": Rule(Kind.OBJECT, "mission", body={}),
+    "POST /api/control/missions/{id}/parallel": Rule(
+        Kind.OBJECT, "mission", body={"content": "Go on."}
+    ),
+    "POST /api/control/missions/{id}/fork": Rule(Kind.OBJECT, "mission", body={"at_seq": 1}),
+    "GET /api/control/missions/{id}/queue": MISSION,
+    "PATCH /api/control/missions/{id}/queue/{message_id}": Rule(
+        Kind.OBJECT, "mission", body={"content": "Else."}, rest=QUEUED
+    ),
+    "DELETE /api/control/missions/{id}/queue/{message_id}": Rule(
+        Kind.OBJECT, "mission", rest=QUEUED
+    ),
+    "POST /api/control/missions/{id}/queue/release": MISSION,
 }
 
 
@@ -89,5 +135,34 @@ async def make_key(rig: Rig, client: httpx2.AsyncClient) -> str:
     return made.json()["id"]
 
 
+async def make_mission(rig: Rig, client: httpx2.AsyncClient) -> str:
+    """A mission of the client's with a message that waits for a worker."""
+    del rig
+    made = await client.post("/api/control/missions", json={})
+    id_ = made.json()["id"]
+    sent = await client.post("/api/control/message", json={"content": "anna's", "mission_id": id_})
+    assert sent.status_code == 200, sent.text
+    return id_
+
+
+async def make_run(rig: Rig, client: httpx2.AsyncClient) -> str:
+    """A run of the client's."""
+    mission_id = MissionId(await make_mission(rig, client))
+    epoch = await rig.db.leases.claim(mission_id, "test")
+    mission = await rig.db.missions.get_for_system(mission_id)
+    assert epoch is not None
+    run_id = RunId(new_uuid())
+    started = begun().records[2].event
+    assert isinstance(started, RunStarted)
+    event = started.model_copy(update={"message_ids": [], "root_run_id": run_id})
+    await rig.db.log.append(mission_id, epoch, [event], run_id=run_id, known_seq=mission.last_seq)
+    return run_id
+
+
 Make = Callable[[Rig, httpx2.AsyncClient], Awaitable[str]]
-MAKERS: dict[str, Make] = {"task": make_task, "key": make_key}
+MAKERS: dict[str, Make] = {
+    "task": make_task,
+    "key": make_key,
+    "mission": make_mission,
+    "run": make_run,
+}

@@ -22,6 +22,7 @@ from open_agent.server.http import HttpOptions, create_app
 from open_agent.server.services import Services
 from open_agent.services.access.assembly import Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
+from open_agent.services.control.assembly import ControlParts, open_control
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
@@ -163,10 +164,13 @@ async def server(
         access = await open_access(
             rules, Surroundings(db.accounts, db.audit, clock, stop_work, hasher or CHEAP)
         )
+        processes = SupervisedProcesses(folder / "supervisor.lock")
+        control = ControlParts(engine, feed, places, processes, access.audit, clock, most_at_once=4)
         services = Services(
             tasks=Tasks(db.log, db.missions, engine, feed, places),
             missions=MissionEvents(db.log, db.missions, feed),
-            processes=KeptProcesses(db.missions, SupervisedProcesses(folder / "supervisor.lock")),
+            control=open_control(db, control),
+            processes=KeptProcesses(db.missions, processes),
             stats=Stats(db.missions),
             system=System(INSTALLATION, Readiness(Phase.READY), engine, db.missions),
             access=access,

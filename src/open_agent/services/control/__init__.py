@@ -1,0 +1,1 @@
+"""Working with missions over time: messages, queues, status, questions, forks, trees."""

@@ -1,0 +1,212 @@
+"""Missions as conversations: made, looked at, chosen, renamed, and their status set."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from open_agent.core.actor import Actor
+from open_agent.core.clock import Clock
+from open_agent.core.errors import NotFound
+from open_agent.core.ids import MissionId, UserId, is_uuid, new_uuid
+from open_agent.core.mission import Mission, MissionKind, MissionStatus
+from open_agent.core.run import Outcome
+from open_agent.events.log import EventLog
+from open_agent.events.model.mission import (
+    MissionCreated,
+    MissionRenamed,
+    MissionSelected,
+    MissionStatusChanged,
+)
+from open_agent.services.control.titles import checked_title
+from open_agent.services.places import Places
+from open_agent.store.control import AT_WORK, ControlRows
+from open_agent.store.history import Said
+from open_agent.store.missions import Missions
+from open_agent.store.paging import MissionFilter, MissionOrder, MissionPage
+from open_agent.store.search import Found
+
+_ENDED_BADLY = frozenset({Outcome.FAILED, Outcome.EXHAUSTED, Outcome.CANCELLED})
+_INTERRUPTED = frozenset({MissionStatus.INTERRUPTED, MissionStatus.BLOCKED})
+
+
+@dataclass(frozen=True, slots=True)
+class NewMission:
+    """What a mission may be made with."""
+
+    title: str | None = None
+    model: str | None = None
+    working_dir: str | None = None
+
+
+class Conversations:
+    """What people do with missions, other than speak to them."""
+
+    def __init__(
+        self, log: EventLog, missions: Missions, rows: ControlRows, places: Places, clock: Clock
+    ) -> None:
+        self._log = log
+        self._missions = missions
+        self._rows = rows
+        self._places = places
+        self._clock = clock
+        self._locks: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
+
+    async def get(self, actor: Actor, mission_id: MissionId) -> Mission:
+        """A mission of the actor's that is no task.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's (`mission.not_found`).
+        """
+        not_found = NotFound("mission.not_found", f"Mission {mission_id} not found")
+        if not is_uuid(mission_id):
+            raise not_found
+        try:
+            mission = await self._missions.get(mission_id, owner=actor.user_id)
+        except NotFound:
+            raise not_found from None
+        if mission.kind is MissionKind.TASK:
+            raise not_found
+        return mission
+
+    async def current(self, actor: Actor) -> Mission | None:
+        """The actor's current mission."""
+        return await self._missions.current(owner=actor.user_id)
+
+    async def newest(self, actor: Actor) -> int:
+        """The `owner_seq` of the newest record of all that is the actor's."""
+        return (await self._rows.place(owner=actor.user_id)).last_seq
+
+    async def ensure_current(self, actor: Actor, model: str | None) -> Mission:
+        """The actor's current mission, made if there is none."""
+        # So that two first messages do not make two.
+        lock = self._locks.setdefault(actor.user_id, asyncio.Lock())
+        async with lock:
+            return await self.current(actor) or await self.create(actor, NewMission(model=model))
+
+    async def create(self, actor: Actor, new: NewMission, *, key: str | None = None) -> Mission:
+        """Make a mission; it is current from now on.
+
+        Args:
+            actor: Whose it is.
+            new: What it is made with.
+            key: Made by the client; the same key again returns the mission of the first time.
+
+        Raises:
+            Invalid: The title is too long, or the model or the directory unusable.
+            Conflict: The key was used for another request.
+        """
+        title = None if new.title is None or not new.title.strip() else checked_title(new.title)
+        model = self._places.checked_model(new.model) if (new.model or "").strip() else None
+        named = (new.working_dir or "").strip() or None
+        mission_id = MissionId(new_uuid())
+        workspace = await self._places.workspace(mission_id, named, "mission")
+        created = MissionCreated(
+            owner_id=actor.user_id,
+            kind=MissionKind.MISSION,
+            title=title,
+            workspace=str(workspace),
+            is_workspace_ours=named is None,
+            host_id=self._places.host_id,
+            model=model,
+        )
+        fields = json.dumps([new.title, new.model, new.working_dir])
+        digest = hashlib.sha256(fields.encode()).hexdigest()
+        opened = await self._log.open_mission(mission_id, created, None, key=key, digest=digest)
+        if opened.is_new:
+            await self.select(actor, opened.mission)
+        return opened.mission
+
+    async def select(self, actor: Actor, mission: Mission) -> None:
+        """Make a mission that the caller has got the current one."""
+        place = await self._rows.place(owner=actor.user_id)
+        if place.current_mission != mission.id:
+            await self._log.append_external(
+                mission.id,
+                MissionSelected(by=actor.user_id),
+                key=f"select:{new_uuid()}",
+                owner=actor.user_id,
+            )
+
+    async def rename(self, actor: Actor, mission_id: MissionId, title: str) -> Mission:
+        """Give a mission another title.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's.
+            Invalid: The title is blank or too long (`title.invalid`).
+        """
+        mission = await self.get(actor, mission_id)
+        title = checked_title(title)
+        if title != mission.title:
+            await self._log.append_external(
+                mission.id,
+                MissionRenamed(title=title, by=actor.user_id),
+                key=f"rename:{new_uuid()}",
+                owner=actor.user_id,
+            )
+        return await self.get(actor, mission_id)
+
+    async def set_status(self, actor: Actor, mission_id: MissionId, status: MissionStatus) -> None:
+        """Say how the goal stands; what runs goes on.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's.
+        """
+        mission = await self.get(actor, mission_id)
+        if status is not mission.status:
+            await self._log.append_external(
+                mission.id,
+                MissionStatusChanged(status=status, by="person"),
+                key=f"status:{new_uuid()}",
+                owner=actor.user_id,
+            )
+
+    async def page(
+        self,
+        actor: Actor,
+        where: MissionFilter,
+        order: MissionOrder,
+        *,
+        after: str | None,
+        limit: int,
+    ) -> MissionPage:
+        """The actor's missions; `after` is the `next` of the page before.
+
+        Raises:
+            Invalid: `after` is not a cursor of this list (`cursor.invalid`).
+        """
+        return await self._missions.page(
+            owner=actor.user_id, after=after, limit=limit, where=where, order=order
+        )
+
+    async def search(
+        self, actor: Actor, question: str, where: MissionFilter, *, limit: int
+    ) -> list[Found]:
+        """The actor's missions in which something was said with the words of a question."""
+        return await self._missions.search(question, owner=actor.user_id, limit=limit, where=where)
+
+    async def histories(
+        self, actor: Actor, missions: Sequence[Mission]
+    ) -> dict[MissionId, list[Said]]:
+        """What was said in missions that the caller has got."""
+        ids = [mission.id for mission in missions]
+        return await self._missions.history(ids, owner=actor.user_id)
+
+    async def at_work(self, actor: Actor) -> list[Mission]:
+        """The actor's missions with something to do."""
+        return await self._rows.at_work(owner=actor.user_id)
+
+    def seconds_at_rest(self, mission: Mission) -> int:
+        """Since when nothing has happened to a mission."""
+        return max(0, int((self._clock.now() - mission.updated_at).total_seconds()))
+
+
+def is_resumable(mission: Mission) -> bool:
+    """Whether a mission stopped before its goal, with nothing that goes on by itself."""
+    if mission.run_state in AT_WORK:
+        return False
+    if mission.status in _INTERRUPTED:
+        return True
+    return mission.status is MissionStatus.ACTIVE and mission.outcome in _ENDED_BADLY

@@ -1,0 +1,155 @@
+"""Deleting missions with all that belongs to them, and setting aside those that lie still."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from open_agent.core.actor import Actor
+from open_agent.core.clock import Clock
+from open_agent.core.errors import Conflict, NotFound, OpenAgentError
+from open_agent.core.ids import MissionId
+from open_agent.core.mission import Mission, MissionKind, MissionStatus
+from open_agent.events.blobs import BlobStore
+from open_agent.events.log import EventLog
+from open_agent.events.model.mission import MissionCreated, MissionStatusChanged
+from open_agent.services.access.audit import Audit
+from open_agent.services.control.conversations import Conversations
+from open_agent.services.control.resuming import remove_tree
+from open_agent.services.places import Places
+from open_agent.store.control import AT_WORK
+from open_agent.store.missions import Missions
+from open_agent.workspaces.processes import ProcessPort
+
+LOOK_SECONDS = 3600.0
+"""How often it is looked for missions that lie still."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What missions have beside their events."""
+
+    blobs: BlobStore
+    processes: ProcessPort
+    places: Places
+
+    async def remove(self, mission: Mission, created: MissionCreated | None) -> None:
+        """Remove what a deleted mission had; a directory that a person named stays."""
+        await self.processes.end_mission(mission.id)
+        await self.blobs.delete_all(mission.id)
+        path = Path(mission.workspace)
+        if created is not None and created.is_workspace_ours and self.places.is_own(path):
+            await anyio.to_thread.run_sync(remove_tree, path)
+
+
+class Removal:
+    """Deletes missions."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        missions: Missions,
+        conversations: Conversations,
+        belongings: Belongings,
+        audit: Audit,
+    ) -> None:
+        self._log = log
+        self._missions = missions
+        self._conversations = conversations
+        self._belongings = belongings
+        self._audit = audit
+
+    async def delete(self, actor: Actor, mission_id: MissionId) -> None:
+        """Delete a mission and what it delegated, with all that they kept.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's.
+            Conflict: It runs (`mission.running`).
+        """
+        mission = await self._conversations.get(actor, mission_id)
+        if mission.kind is MissionKind.CHILD:
+            raise Conflict("mission.delegated", "A delegated mission is deleted with its parent.")
+        if mission.run_state in AT_WORK:
+            raise Conflict("mission.running", "Cannot delete a running mission. Cancel it first.")
+        await self._delete(actor, mission)
+
+    async def clean_up(self, actor: Actor) -> int:
+        """Delete the actor's missions that nobody named or spoke to; returns how many."""
+        count = 0
+        for mission in await self._missions.empty(owner=actor.user_id):
+            try:
+                await self._delete(actor, mission)
+            except (NotFound, Conflict):
+                continue  # Somebody was quicker.
+            count += 1
+        return count
+
+    async def _delete(self, actor: Actor, mission: Mission) -> None:
+        every = [mission, *await self._below(actor, mission)]
+        found = [(each, await self._created(each)) for each in every]
+        # Events first: who had the lease can append no more, and nothing shows the rest.
+        await self._log.delete_mission(
+            mission.id,
+            [child.id for child in every[1:]],
+            by=actor.user_id,
+            owner=actor.user_id,
+        )
+        for each, created in found:
+            await self._belongings.remove(each, created)
+        details = {"title": mission.title, "delegated": len(every) - 1}
+        await self._audit.record(actor, "mission.deleted", mission.id, details)
+
+    async def _created(self, mission: Mission) -> MissionCreated | None:
+        records = await self._log.read(mission.id, limit=1)
+        event = records[0].event if records else None
+        return event if isinstance(event, MissionCreated) else None
+
+    async def _below(self, actor: Actor, mission: Mission) -> Sequence[Mission]:
+        found: list[Mission] = []
+        for child in await self._missions.children(mission.id, owner=actor.user_id):
+            found += [child, *await self._below(actor, child)]
+        return found
+
+
+class Stale:
+    """Sets aside active missions to which nothing happens any more."""
+
+    def __init__(self, log: EventLog, missions: Missions, clock: Clock, *, hours: int) -> None:
+        self._log = log
+        self._missions = missions
+        self._clock = clock
+        self._hours = hours
+
+    async def keep_watch(self) -> None:
+        """Look for them every hour, for ever; never, where that is switched off."""
+        while self._hours:
+            try:
+                await self.park()
+            except OpenAgentError as error:
+                log.warning("stale.failed", code=error.code, message=error.message)
+            await anyio.sleep(LOOK_SECONDS)
+
+    async def park(self) -> int:
+        """Mark as interrupted, and so as resumable, what lies still; returns how many."""
+        before = self._clock.now() - timedelta(hours=self._hours)
+        count = 0
+        while found := await self._missions.stale_for_system(before):
+            for mission in found:
+                await self._log.append_external(
+                    mission.id,
+                    MissionStatusChanged(
+                        status=MissionStatus.INTERRUPTED,
+                        summary=f"Nothing has happened for {self._hours} hours.",
+                        by="system",
+                    ),
+                    key=f"stale:{mission.last_seq}",
+                    owner=mission.owner_id,
+                )
+                count += 1
+        return count
