@@ -90,6 +90,9 @@ class Wrapper:
         if self._hang is not None and self._is_full(len(blanks) + cells):
             blanks = ""
             yield from self._break()
+        elif self._hang is not None and cells <= self._width - self._column:
+            # So deep an indentation that the word does not fit behind it.
+            blanks = blanks[: self._width - self._column - cells]
         yield from self._put(Piece(blanks, word[0].style))
         is_too_long = bool(self._given) and self._column + cells > self._width
         for piece in word:

@@ -24,6 +24,7 @@ def wrapped(text: str, width: int = 20, hang: str | None = "") -> str:
         ("12. a point that is long enough", ["12. a point that is", "    long enough"]),
         ("› do this and that, then stop", ["› do this and that,", "  then stop"]),
         ("a\tb\tc tabs", ["a       b       c", "tabs"]),
+        ("\t\tdeeper", ["              deeper"]),
         ("trailing   \nblanks", ["trailing", "blanks"]),
         ("\n\nblank lines stay\n\n", ["", "", "blank lines stay", "", ""]),
         ("文字はどこでも折り返すことができる", ["文字はどこでも折り返", "すことができる"]),
