@@ -30,8 +30,8 @@ GAVE_UP = (
 )
 
 SHARED_FOLDER = (
-    "Another mission of this server works in this directory at the same time ({others}). Files may "
-    "change under your hands: read them again before you write, and leave alone what is not yours."
+    "Another mission works in this directory at the same time. Files may change under your hands: "
+    "read them again before you write, and leave alone what is not yours."
 )
 
 log = structlog.get_logger(__name__)
@@ -104,14 +104,13 @@ class Worker:
             await self._end_processes(run_id)
 
     def _notes(self, ctx: RunContext) -> list[str]:
-        """What a run should know when it starts: who else works in the folder that it was given."""
-        others = [
-            other.mission_id
+        """What a run should know when it starts. Not who else works there: it may be another user."""
+        is_shared = any(
+            other is not ctx and other.state.run and other.workspace.root == ctx.workspace.root
             for other in self.contexts.values()
-            if other is not ctx and other.state.run and other.workspace.root == ctx.workspace.root
             if MissionKind.CHILD not in (ctx.state.kind, other.state.kind)
-        ]
-        return [SHARED_FOLDER.format(others=", ".join(sorted(others)))] if others else []
+        )
+        return [SHARED_FOLDER] if is_shared else []
 
     async def _give_up(self, ctx: RunContext) -> None:
         if ctx.state.run is not None:

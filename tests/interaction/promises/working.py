@@ -153,7 +153,7 @@ PROMISES = {
     "parallel:shared-folder": Promise(
         "issue",
         "A run that starts in a folder where another mission works is told so.",
-        proof=(DELEGATING + "test_a_mission_that_shares_its_folder_is_told_with_whom",),
+        proof=(DELEGATING + "test_a_mission_that_shares_its_folder_is_told_so",),
     ),
     "parallel:fair": Promise(
         "issue",
