@@ -118,7 +118,7 @@ def _streamed(name: str, model: type[BaseModel]) -> dict[str, Any]:
         "required": ["event", "data"],
         "properties": {
             "event": {"type": "string", **event},
-            "id": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"},
+            "id": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
             "retry": {"type": "integer"},
             "data": {
                 "type": "string",

@@ -210,6 +210,8 @@ class SseReader:
     def __init__(self) -> None:
         self._rest = b""
         self.comments: list[str] = []
+        self.last_id = ""
+        """What a browser would send when it comes back."""
 
     def feed(self, piece: bytes) -> list[Sse]:
         """The events that `piece` completes."""
@@ -225,6 +227,7 @@ class SseReader:
                 fields.setdefault(name, []).append(value.removeprefix(" "))
             else:
                 self.comments.append(value.strip())
+        self.last_id = fields.get("id", [self.last_id])[-1]
         if "data" not in fields:
             return None
         return Sse(

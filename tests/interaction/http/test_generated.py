@@ -26,7 +26,7 @@ from tests.histories import begun
 from tests.interaction.http.rig import Rig, served
 from tests.interaction.requirements import requirement
 
-CASES = int(os.environ.get("OPEN_AGENT_FUZZ_CASES", "400"))
+CASES = int(os.environ.get("OPEN_AGENT_FUZZ_CASES", "2000"))
 
 
 @requirement("server:openapi:complete", "access:errors:shape")
@@ -74,10 +74,16 @@ def can_be_wrong(operation: Any) -> bool:
 
 
 async def prepare(rig: Rig, client: httpx2.AsyncClient) -> list[MissionId]:
-    """A finished task and one that waits."""
+    """A finished task and one that waits, a finished mission, an empty one, and a run."""
     done = await rig.submit(client)
     await rig.work(done, begun().tool_step().asked().answered("Done.").finished())
-    return [done, await rig.submit(client)]
+    waiting = await rig.submit(client)
+    sent = await client.post("/api/control/message", json={"content": "Count."})
+    mission = MissionId(sent.json()["mission_id"])
+    await rig.work(mission, begun().tool_step().asked().answered("Done.").finished())
+    other = await client.post("/api/control/missions", json={"title": "Another"})
+    run_id = MissionId(str(rig.runs[mission]))
+    return [done, waiting, mission, MissionId(other.json()["id"]), run_id]
 
 
 def keep_within(case: schemathesis.Case, folder: Path) -> None:

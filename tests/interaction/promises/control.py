@@ -73,4 +73,20 @@ PROMISES = {
         "The stream begins with `status` and has the original's events with its field names.",
         proof=("unit/server/test_control_frames.py",),
     ),
+    "control:stream:resume": Promise(
+        "issue",
+        "The stream resumes exactly from any id, across restarts; the rest equals the log.",
+    ),
+    "control:stream:reset": Promise(
+        "issue",
+        "An unknown cursor is answered with `reset` and how things stand, never with silence.",
+    ),
+    "control:stream:live": Promise(
+        "issue",
+        "Text is shown as it is written: pieces, and the whole so far as `thinking`.",
+    ),
+    "control:stream:own": Promise(
+        "issue",
+        "One stream has all of a user's missions, and nothing of another's or of tasks.",
+    ),
 }
