@@ -25,9 +25,15 @@ KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A mission's frames, and the place in its owner's stream that they know of."""
+    """A mission's frames.
+
+    Attributes:
+        place: Up to where in its owner's stream they know of everything.
+        seq: The mission's newest event that they know of.
+    """
 
     place: int
+    seq: int
     frames: tuple[bytes, ...]
 
 
@@ -38,7 +44,7 @@ class Snapshots:
         self._control = control
         self._kept: dict[MissionId, Snapshot] = {}
 
-    async def of(self, actor: Actor, mission_id: MissionId, place: int) -> tuple[bytes, ...]:
+    async def of(self, actor: Actor, mission_id: MissionId, place: int) -> Snapshot | None:
         """A mission as it is at some place of its owner's stream, or later; none if it is gone."""
         kept = self._kept.get(mission_id)
         if kept is None or kept.place < place:
@@ -46,12 +52,13 @@ class Snapshots:
                 mission = await self._control.conversations.get(actor, mission_id)
             except NotFound:
                 self._kept.pop(mission_id, None)
-                return ()
-            kept = Snapshot(place, await self._frames(actor, mission))
+                return None
+            frames = await self._frames(actor, mission)
+            kept = Snapshot(place, mission.last_seq, frames)
             if len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[mission_id] = kept
-        return kept.frames
+        return kept
 
     async def first(self, actor: Actor) -> bytes:
         """How the actor's current mission stands: the first frame of every stream."""

@@ -82,7 +82,8 @@ class ControlStreams:
             if is_lost:
                 await push(await self._snapshots.reset(actor, newest))
             told = _Told(self._snapshots, actor)
-            told.touch(await self._snapshots.at_work(actor), newest)
+            for mission_id in await self._snapshots.at_work(actor):
+                told.touch(mission_id, newest)
             await push(await told.news())
             live = LiveFrames(self._control.context, actor)
             while not follower.is_closed:
@@ -119,7 +120,9 @@ class ControlStreams:
             size += sum(map(len, items))
             shown = await self._control.context.shown(actor.user_id, record.mission_id)
             if shown is not None and shown.kind is not MissionKind.TASK:
-                told.touch([shown.mission_id], record.owner_seq)
+                told.touch(shown.mission_id, record.owner_seq)
+                if shown.mission_id == record.mission_id:
+                    told.seen[record.mission_id] = record.seq
             if size >= CHUNK_BYTES:
                 await push(b"".join(chunk))
                 chunk, size = [], 0
@@ -150,21 +153,24 @@ class _Told:
         self._actor = actor
         self._told: dict[MissionId, tuple[int, ...]] = {}
         self._touched: dict[MissionId, int] = {}
+        self.seen: dict[MissionId, int] = {}
+        """The `seq` of the newest event that the reader was sent, by mission."""
 
-    def touch(self, missions: Sequence[MissionId], place: int) -> None:
-        """Something has happened to missions, at a place of the stream."""
-        for mission_id in missions:
-            self._touched[mission_id] = place
+    def touch(self, mission_id: MissionId, place: int) -> None:
+        """Something has happened to a mission, at a place of the stream."""
+        self._touched[mission_id] = place
 
     async def news(self) -> bytes:
         """The frames that differ from those told last."""
         found: list[bytes] = []
         touched, self._touched = self._touched, {}
         for mission_id, place in touched.items():
-            frames = await self._snapshots.of(self._actor, mission_id, place)
+            now = await self._snapshots.of(self._actor, mission_id, place)
+            if now is None or now.seq > self.seen.get(mission_id, now.seq):
+                continue  # What has happened meanwhile is told first, and touches it again.
             before = self._told.get(mission_id, ())
-            found += [each for each in frames if hash(each) not in before]
-            self._told[mission_id] = tuple(map(hash, frames))
+            found += [each for each in now.frames if hash(each) not in before]
+            self._told[mission_id] = tuple(map(hash, now.frames))
         return b"".join(found)
 
 

@@ -89,4 +89,8 @@ PROMISES = {
         "issue",
         "One stream has all of a user's missions, and nothing of another's or of tasks.",
     ),
+    "control:original-client": Promise(
+        "issue",
+        "A client that behaves as the original's web client works in all three modes.",
+    ),
 }
