@@ -54,6 +54,11 @@ class SteeringTaken:
 QueueChange = QueueRow | Taken | SteeringTaken
 """A row to write over whatever the message had, or rows to drop."""
 
+CHANGES_QUEUE = frozenset(
+    ("message.received", "run.started", "model.asked", "message.removed", "message.moved")
+)
+"""The events that change a queue; asked first, since nearly all do not."""
+
 ReadQueue = Callable[[], Sequence[QueueRow]]
 """The mission's whole queue in its order; asked only where a person changes it."""
 
@@ -61,6 +66,8 @@ ReadQueue = Callable[[], Sequence[QueueRow]]
 def project_queue(row: MissionRow, record: Record, queue: ReadQueue) -> QueueChange | None:
     """What `record` changes in the queue of the mission whose row was `row` before it."""
     event = record.event
+    if event.type not in CHANGES_QUEUE:
+        return None
     match event:
         case MessageReceived():
             position = _position(record.seq)

@@ -60,10 +60,20 @@ class TextGone:
 
 TextChange = TextRow | TextGone
 
+CHANGES_TEXTS = frozenset(
+    (
+        *("mission.created", "mission.renamed", "message.received", "message.edited"),
+        *("message.removed", "answer.given", "run.finished"),
+    )
+)
+"""The events that change what can be found; asked first, since nearly all do not."""
+
 
 def project_text(owner: UserId, record: Record) -> TextChange | None:
     """What `record` changes in what can be found of a mission, which is the owner's."""
     event, mission_id = record.event, record.mission_id
+    if event.type not in CHANGES_TEXTS:
+        return None
     match event:
         case MissionCreated(title=str() as text) | MissionRenamed(title=text):
             name = "title"

@@ -9,6 +9,7 @@ is above.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from open_agent.core.errors import Conflict, NotFound
@@ -247,6 +248,7 @@ class Ledger:
         def find(run_id: RunId) -> RunRow | None:
             return runs.get(run_id) or self.runs.get(run_id) or self.source.find_run(run_id)
 
+        read_queue = partial(self._queue_of, held.row.id, queue)
         new: list[StoredEvent] = []
         records: list[Record] = []
         for draft in drafts:
@@ -258,7 +260,7 @@ class Ledger:
             if seq > row.copies_until:
                 self._check_budget(find, record)
             runs |= {run.run_id: run for run in project_runs(find, row, record)}
-            change = project_queue(before, record, lambda: self._queue_of(held.row.id, queue))
+            change = project_queue(before, record, read_queue)
             if change is not None:
                 queue.append(change)
             if isinstance(draft.event, MissionSelected):
@@ -271,12 +273,18 @@ class Ledger:
         self.changed.add(row.id)
         self.runs |= runs
         self.queue += queue
-        self.texts += filter(None, (project_text(row.owner_id, each) for each in records))
+        self._project_texts(row.owner_id, records)
         self.owners[row.owner_id] = OwnerRow(owner_seq, current)
         self.new += new
         if key is not None:
             self._keys[row.id, key] = new[0]
         return tuple(records)
+
+    def _project_texts(self, owner: UserId, records: Sequence[Record]) -> None:
+        for record in records:
+            text = project_text(owner, record)
+            if text is not None:
+                self.texts.append(text)
 
     def _check_budget(self, find: Callable[[RunId], RunRow | None], record: Record) -> None:
         if not isinstance(record.event, ModelAsked) or record.run_id is None:

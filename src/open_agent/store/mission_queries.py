@@ -35,9 +35,11 @@ class MissionStatements:
             .join(owners, owners.c.current_mission == missions.c.id)
             .where(owners.c.owner_id == bindparam("owner"), self._mine)
         )
+        # A list of its own: SQLite would rather go through all that is the owner's.
+        delegated = select(missions.c.id).where(missions.c.parent_id == bindparam("parent"))
         self.children = self._compile(
             select(*self._columns)
-            .where(missions.c.parent_id == bindparam("parent"), self._mine)
+            .where(missions.c.id.in_(delegated), self._mine)
             .order_by(missions.c.created_at, missions.c.id)
         )
 

@@ -46,6 +46,13 @@ from open_agent.store.tables import (
     texts,
 )
 
+_SELDOM_CHANGED = frozenset(
+    (
+        *("id", "owner_id", "kind", "workspace", "host_id", "created_at", "parent_id"),
+        *("wanted_model", "copies_until", "ready_at"),
+    )
+)
+
 MAX_CACHED = 1000
 """Missions, runs or owners; beyond it all are read again as they are needed."""
 
@@ -82,10 +89,10 @@ class WriteStatements:
         self.insert_mission = self._text(
             insert(missions).values(_parameters((*projected, *asked_with)))
         )
-        # An index is written whenever a statement names one of its columns, changed or not: those
-        # that never change are left out, and `ready_at`, which seldom does, has its own.
-        seldom = (missions.c.id, missions.c.owner_id, missions.c.created_at, missions.c.ready_at)
-        often = [column for column in projected if column not in seldom]
+        # An index is written whenever a statement names one of its columns, changed or not, and
+        # every column costs: those that never change are left out, and `ready_at`, which seldom
+        # does, has its own.
+        often = [column for column in projected if column.name not in _SELDOM_CHANGED]
         update = missions.update().where(missions.c.id == key)
         self.update_mission = self._text(update.values(_parameters(often)))
         self.pick_updated = itemgetter(*map(projected.index, often), 0)

@@ -51,7 +51,8 @@ def upgrade() -> None:
         "events_said",
         "events",
         ["mission_id", "seq"],
-        "type IN ('message.received', 'message.edited', 'message.removed', 'run.finished')",
+        "type = 'message.received' OR type = 'message.edited' OR type = 'message.removed'"
+        " OR type = 'run.finished'",
     )
     _create_texts()
 
