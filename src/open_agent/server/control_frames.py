@@ -39,6 +39,7 @@ from open_agent.server import control_events as wire
 from open_agent.server.frames import Frames, decode, frame, to_json
 from open_agent.services.control.about import About
 from open_agent.services.control.answers import APPROVAL
+from open_agent.services.control.forks import FORKED
 
 OPTIONS_TOOL = "ui_optionList"
 """How the original's clients ask a person."""
@@ -129,6 +130,8 @@ def _events(record: Record, about: About, place: Place) -> list[wire.ControlEven
                     **place,
                 )
             ]
+        case CancelRequested() if event.reason == FORKED:
+            return []
         case CancelRequested():
             return [wire.ErrorEvent(message="Cancellation requested", code="cancelled", **place)]
         case MessageEdited() | MessageMoved() | MessageRemoved() | QueueReleased():
@@ -175,6 +178,8 @@ def _run_events(
             return [_phase("waiting", event.message, place)]
         case RunRecovered():
             return [_phase("recovering", "Going on where the last server stopped", place)]
+        case RunFinished() if event.reason == FORKED:
+            return []
         case RunFinished() if about.shown.kind is MissionKind.CHILD:
             return [
                 wire.RunFinishedEvent(

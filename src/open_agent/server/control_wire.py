@@ -183,7 +183,11 @@ def mission_item(mission: Mission) -> MissionItem:
 
 def mission_view(mission: Mission, history: Iterable[Said]) -> MissionView:
     """A mission as the original shows it."""
-    entries = [HistoryEntry(role=said.role, content=said.content) for said in history]
+    entries = [
+        HistoryEntry(role=said.role, content=said.content)
+        for said in history
+        if said.content and not said.content.isspace()
+    ]
     return MissionView(**_fields(mission), history=entries)
 
 

@@ -93,4 +93,15 @@ PROMISES = {
         "issue",
         "A client that behaves as the original's web client works in all three modes.",
     ),
+    "control:race": Promise(
+        "issue",
+        "Fifty clients that send, cancel, switch and delete at once leave a consistent log.",
+        proof=("crash/test_control_race.py",),
+    ),
+    "control:crash": Promise(
+        "issue",
+        "After kill -9 amid parallel missions, a queue, a question and delegated work, all goes "
+        "on.",
+        proof=("crash/test_control_kill.py",),
+    ),
 }

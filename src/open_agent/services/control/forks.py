@@ -27,6 +27,8 @@ from open_agent.services.control.conversations import Conversations
 from open_agent.services.control.titles import LONGEST_TITLE, checked_title
 from open_agent.services.places import Places
 
+FORKED = "forked"
+"""Why what a copy leaves open is ended in it."""
 PAGE = 1000
 MOST_RECORDS = 20_000
 """In one transaction; beyond it the beginning of the log is what a person means to keep."""
@@ -77,9 +79,10 @@ class Forks:
         await self._copy_blobs(mission.id, fork_id, records)
         title = checked_title(new.title) if new.title else _forked_title(mission)
         copies = [_copy(record) for record in records[1:]]
+        closing: list[Copy] = []
         if any(isinstance(record.event, MissionRenamed) for record in records):
-            copies.append(Copy(MissionRenamed(title=title, by=actor.user_id), None))
-        copies += _closing(fold(records), actor, _notice(mission, workspace, is_ours=is_ours))
+            closing.append(Copy(MissionRenamed(title=title, by=actor.user_id), None))
+        closing += _closing(fold(records), actor, _notice(mission, workspace, is_ours=is_ours))
         begun = MissionCreated(
             owner_id=actor.user_id,
             kind=MissionKind.MISSION,
@@ -92,7 +95,9 @@ class Forks:
         )
         fields = json.dumps([mission.id, new.at_seq, new.title])
         digest = hashlib.sha256(fields.encode()).hexdigest()
-        opened = await self._log.fork_mission(fork_id, begun, copies, key=new.key, digest=digest)
+        opened = await self._log.fork_mission(
+            fork_id, begun, [*copies, *closing], key=new.key, digest=digest
+        )
         if opened.is_new:
             await self._conversations.select(actor, opened.mission)
         else:
@@ -154,7 +159,7 @@ def _closing(state: MissionState, actor: Actor, notice: NoticeGiven) -> Iterator
         yield Copy(
             RunFinished(
                 outcome=Outcome.CANCELLED,
-                reason="forked",
+                reason=FORKED,
                 result="",
                 steps=run.steps_answered,
                 usage=Usage(),
@@ -165,7 +170,7 @@ def _closing(state: MissionState, actor: Actor, notice: NoticeGiven) -> Iterator
             run.run_id,
         )
     if state.pending:
-        yield Copy(CancelRequested(by=actor.user_id, reason="forked"), None)
+        yield Copy(CancelRequested(by=actor.user_id, reason=FORKED), None)
     yield Copy(notice, None)
 
 
