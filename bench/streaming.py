@@ -36,6 +36,7 @@ from open_agent.server.services import Services
 from open_agent.server.serving import bind, serve
 from open_agent.services.access.assembly import Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
+from open_agent.services.control.assembly import ControlParts, open_control
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
@@ -176,10 +177,13 @@ async def main(folder: Path, count: int) -> None:
         stop_work = Work(database.log, database.missions).stop
         around = Surroundings(database.accounts, database.audit, clock, stop_work)
         access = await open_access(rules, around)
+        processes = SupervisedProcesses(folder / "lock")
+        parts = ControlParts(engine, feed, places, processes, access.audit, clock, 1, 0)
         services = Services(
             tasks=Tasks(database.log, database.missions, engine, feed, places),
+            control=open_control(database, parts),
             missions=MissionEvents(database.log, database.missions, feed),
-            processes=KeptProcesses(database.missions, SupervisedProcesses(folder / "lock")),
+            processes=KeptProcesses(database.missions, processes),
             stats=Stats(database.missions),
             system=System(INSTALLATION, Readiness(Phase.READY), engine, database.missions),
             access=access,
