@@ -30,6 +30,7 @@ NAMES = (
     "fanout",
     "search",
     "missions",
+    "message",
     "login",
 )
 QUICK: dict[str, list[str]] = {
