@@ -148,6 +148,7 @@ async def open_application(
         application = Application(http, engine, feed, readiness, rules.owner_token, access.sessions)
         if is_working:
             await engine.start()
+        await services.control.removal.finish()
         stale = asyncio.create_task(services.control.stale.keep_watch())
         readiness.phase = Phase.READY
         # 0.2 s to read the price list, which the first call would wait for.

@@ -294,6 +294,24 @@ async def test_deleting_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @requirement("control:missions:deleted")
+async def test_a_deletion_that_was_cut_off_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    async with served(tmp_path) as (rig, client):
+        gone, kept = [(await client.post(f"{CONTROL}/missions")).json() for _ in range(2)]
+        plans = tmp_path / "data" / "removals"
+        plans.mkdir()
+        for mission in (gone, kept):
+            Path(mission["workspace"]).mkdir(parents=True)
+            (plans / mission["id"]).write_text(mission["workspace"])
+        await rig.db.blobs.put(MissionId(gone["id"]), b"much")
+        await rig.db.log.delete_mission(MissionId(gone["id"]), [], by=OWNER, owner=OWNER)
+        await rig.services.control.removal.finish()
+        assert not Path(gone["workspace"]).exists()
+        assert await rig.db.blobs.total_bytes(MissionId(gone["id"])) == 0
+        assert Path(kept["workspace"]).exists()
+        assert list(plans.iterdir()) == []
+
+
+@requirement("control:missions:deleted")
 async def test_empty_missions_are_cleaned_up(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, client):
         for title in (None, "Untitled Mission", "Kept"):

@@ -1,5 +1,6 @@
 """Deleting missions with all that belongs to them, and setting aside those that lie still."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,8 +12,8 @@ import structlog
 
 from open_agent.core.actor import Actor
 from open_agent.core.clock import Clock
-from open_agent.core.errors import Conflict, NotFound, OpenAgentError
-from open_agent.core.ids import MissionId
+from open_agent.core.errors import Conflict, NotFound, OpenAgentError, Unavailable
+from open_agent.core.ids import MissionId, is_uuid
 from open_agent.core.mission import Mission, MissionKind, MissionStatus
 from open_agent.events.blobs import BlobStore
 from open_agent.events.log import EventLog
@@ -39,13 +40,42 @@ class Belongings:
     processes: ProcessPort
     places: Places
 
-    async def remove(self, mission: Mission, created: MissionCreated | None) -> None:
-        """Remove what a deleted mission had; a directory that a person named stays."""
-        await self.processes.end_mission(mission.id)
-        await self.blobs.delete_all(mission.id)
+    async def plan(self, mission: Mission, created: MissionCreated | None) -> None:
+        """Note what is to be removed, so that a crash after the deletion leaves nothing behind."""
         path = Path(mission.workspace)
-        if created is not None and created.is_workspace_ours and self.places.is_own(path):
-            await anyio.to_thread.run_sync(remove_tree, path)
+        is_ours = created is not None and created.is_workspace_ours and self.places.is_own(path)
+        await anyio.to_thread.run_sync(
+            _write_plan, self._plans / mission.id, str(path) if is_ours else ""
+        )
+
+    async def remove(self, mission_id: MissionId) -> None:
+        """Remove what a deleted mission had, as planned; a directory that a person named stays.
+
+        Raises:
+            Unavailable: Some of it cannot be removed now (`storage.failed`).
+        """
+        await self.processes.end_mission(mission_id)
+        await self.blobs.delete_all(mission_id)
+        try:
+            await anyio.to_thread.run_sync(_carry_out, self._plans / mission_id)
+        except OSError as error:
+            raise Unavailable(
+                "storage.failed",
+                "The mission is deleted, but its directory could not be removed: "
+                f"{error}. It is tried again when the server starts.",
+            ) from error
+
+    async def forget(self, mission_id: MissionId) -> None:
+        """Drop a plan: the mission was not deleted."""
+        await anyio.to_thread.run_sync(lambda: (self._plans / mission_id).unlink(missing_ok=True))
+
+    async def planned(self) -> list[MissionId]:
+        """Missions whose removal was planned and has not come to its end."""
+        return await anyio.to_thread.run_sync(_planned, self._plans)
+
+    @property
+    def _plans(self) -> Path:
+        return self.places.data_dir / "removals"
 
 
 class Removal:
@@ -93,17 +123,40 @@ class Removal:
     async def _delete(self, actor: Actor, mission: Mission) -> None:
         every = [mission, *await self._below(actor, mission)]
         found = [(each, await self._created(each)) for each in every]
-        # Events first: who had the lease can append no more, and nothing shows the rest.
-        await self._log.delete_mission(
-            mission.id,
-            [child.id for child in every[1:]],
-            by=actor.user_id,
-            owner=actor.user_id,
-        )
         for each, created in found:
-            await self._belongings.remove(each, created)
+            await self._belongings.plan(each, created)
+        children = [child.id for child in every[1:]]
+        try:
+            # Events first: who had the lease can append no more, and nothing shows the rest.
+            await self._log.delete_mission(
+                mission.id, children, by=actor.user_id, owner=actor.user_id
+            )
+        except (NotFound, Conflict):
+            for each in every:
+                await self._belongings.forget(each.id)
+            raise
+        for each in every:
+            await self._belongings.remove(each.id)
         details = {"title": mission.title, "delegated": len(every) - 1}
         await self._audit.record(actor, "mission.deleted", mission.id, details)
+
+    async def finish(self) -> None:
+        """Carry out removals that the end of an earlier server cut off."""
+        for mission_id in await self._belongings.planned():
+            try:
+                if await self._exists(mission_id):
+                    await self._belongings.forget(mission_id)
+                else:
+                    await self._belongings.remove(mission_id)
+            except OpenAgentError as error:
+                log.warning("removal.failed", mission_id=mission_id, message=error.message)
+
+    async def _exists(self, mission_id: MissionId) -> bool:
+        try:
+            await self._missions.get_for_system(mission_id)
+        except NotFound:
+            return False
+        return True
 
     async def _created(self, mission: Mission) -> MissionCreated | None:
         records = await self._log.read(mission.id, limit=1)
@@ -115,6 +168,27 @@ class Removal:
         for child in await self._missions.children(mission.id, owner=actor.user_id):
             found += [child, *await self._below(actor, child)]
         return found
+
+
+def _write_plan(path: Path, workspace: str) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(workspace)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _carry_out(path: Path) -> None:
+    if path.exists():
+        workspace = path.read_text(encoding="utf-8", errors="surrogateescape")
+        if workspace:
+            remove_tree(Path(workspace))
+        path.unlink()
+
+
+def _planned(folder: Path) -> list[MissionId]:
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return [MissionId(name) for name in names if is_uuid(name)]
 
 
 class Stale:
