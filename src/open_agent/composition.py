@@ -148,8 +148,7 @@ async def open_application(
         application = Application(http, engine, feed, readiness, rules.owner_token, access.sessions)
         if is_working:
             await engine.start()
-        await services.control.removal.finish()
-        stale = asyncio.create_task(services.control.stale.keep_watch())
+        upkeep = asyncio.create_task(services.control.look_after())
         readiness.phase = Phase.READY
         # 0.2 s to read the price list, which the first call would wait for.
         warming = asyncio.create_task(
@@ -158,7 +157,7 @@ async def open_application(
         try:
             yield application
         finally:
-            stale.cancel()
+            upkeep.cancel()
             await application.drain()
             await warming
 

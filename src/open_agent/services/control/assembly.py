@@ -40,6 +40,11 @@ class Control:
     stale: Stale
     most_at_once: int
 
+    async def look_after(self) -> None:
+        """Finish what an earlier server left, then set aside what lies still, for ever."""
+        await self.removal.finish()
+        await self.stale.keep_watch()
+
 
 @dataclass(frozen=True, slots=True)
 class ControlParts:
