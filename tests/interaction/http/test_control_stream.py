@@ -130,6 +130,34 @@ async def test_a_stream_has_all_of_ones_missions_and_no_more(tmp_path: Path) -> 
         assert "A task" not in "".join(each.data for each in whole)
 
 
+@requirement("control:stream:own")
+async def test_a_stream_ends_with_the_session_it_was_opened_in(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, is_durable=False, rules=MANY) as rig,
+        client_as(rig, ANNA) as anna,
+        streaming(anna, PATH) as stream,
+    ):
+        await stream.take(1)
+        assert (await anna.post("/api/auth/logout")).status_code == 204
+        assert await stream.rest() == []
+        assert any("signed out" in comment for comment in stream.reader.comments)
+
+
+@requirement("control:stream:frames")
+async def test_of_a_fork_its_making_is_told_and_not_its_copies(tmp_path: Path) -> None:
+    async with served(tmp_path) as (rig, client):
+        missions = await two_missions(rig, client)
+        path = f"/api/control/missions/{missions[1]}"
+        last = (await client.get(path)).json()["last_seq"]
+        fork = (await client.post(f"{path}/fork", json={"at_seq": last})).json()["id"]
+        events = [e for e in await everything(client) if fork in e.data]
+        names = [event.event for event in events]
+        assert names == ["mission_created", "mission_renamed", "mission_selected"]
+        assert json.loads(events[0].data)["forked_from"] == missions[1]
+        history = (await client.get(f"/api/control/missions/{fork}")).json()["history"]
+        assert [each["content"] for each in history] == ["Second.", "Done."]
+
+
 @requirement("control:stream:resume")
 async def test_every_id_resumes_exactly_and_the_whole_equals_the_log(tmp_path: Path) -> None:
     async with served(tmp_path) as (rig, client):

@@ -116,13 +116,13 @@ class Conversations:
         digest = hashlib.sha256(fields.encode()).hexdigest()
         opened = await self._log.open_mission(mission_id, created, None, key=key, digest=digest)
         if opened.is_new:
-            await self.select(actor, opened.mission)
+            await self.select(actor, opened.mission, is_new=True)
         return opened.mission
 
-    async def select(self, actor: Actor, mission: Mission) -> None:
-        """Make a mission that the caller has got the current one."""
+    async def select(self, actor: Actor, mission: Mission, *, is_new: bool = False) -> None:
+        """Make a mission that the caller has got the current one; of a new one, say so surely."""
         place = await self._rows.place(owner=actor.user_id)
-        if place.current_mission != mission.id:
+        if is_new or place.current_mission != mission.id:
             await self._log.append_external(
                 mission.id,
                 MissionSelected(by=actor.user_id),

@@ -99,7 +99,7 @@ class Forks:
             fork_id, begun, [*copies, *closing], key=new.key, digest=digest
         )
         if opened.is_new:
-            await self._conversations.select(actor, opened.mission)
+            await self._conversations.select(actor, opened.mission, is_new=True)
         else:
             await self._blobs.delete_all(fork_id)
         return await self._conversations.get(actor, opened.mission.id)
