@@ -65,7 +65,8 @@ async def everything(client: httpx2.AsyncClient, last_id: str = "0") -> list[Sse
     id_ = made.json()["id"]
     async with streaming(client, PATH, last_id=last_id) as stream:
         seen = await until(stream, "mission_selected", mission_id=id_)
-    await client.delete(f"/api/control/missions/{id_}")
+    deleted = await client.delete(f"/api/control/missions/{id_}")
+    assert deleted.status_code == 200, deleted.text
     return stored(seen)
 
 

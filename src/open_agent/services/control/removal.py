@@ -171,7 +171,7 @@ class Removal:
 
 
 def _write_plan(path: Path, workspace: str) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(workspace)
         file.flush()
