@@ -37,6 +37,8 @@ KEEP_ALIVE_LOST_SECONDS = 45.0
 """Silence after which a stream is given up; the server says something every 15 s."""
 LARGEST_EVENT = 8 * 1024 * 1024
 
+Params = Mapping[str, str | int | list[str]]
+
 _ERRORS: dict[int, type[OpenAgentError]] = {
     400: Invalid,
     401: Unauthenticated,
@@ -89,7 +91,7 @@ class Connection:
             raise foreign(url)
         return True
 
-    async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Reply:
+    async def get(self, path: str, params: Params | None = None) -> Reply:
         """Read something.
 
         Raises:
@@ -142,7 +144,7 @@ class Connection:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int] | None = None,
+        params: Params | None = None,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:

@@ -14,6 +14,7 @@ import typer
 
 from open_agent import __version__
 from open_agent.cli.access import add_access
+from open_agent.cli.conversing import add_conversing
 from open_agent.cli.exits import Exit, exit_of_error
 from open_agent.cli.options import (
     DataDir,
@@ -76,6 +77,7 @@ def build(invocation: Invocation) -> typer.Typer:
     _add_run(app, invocation)
     _add_reading(app, invocation)
     _add_following(app)
+    add_conversing(app, invocation.builder)
     _add_looking_after(app)
     add_access(app, invocation.builder)
     return app
@@ -200,7 +202,7 @@ def _add_reading(app: typer.Typer, invocation: Invocation) -> None:
         data_dir: DataDir = None,
         env_file: EnvFile = None,
     ) -> None:
-        """Show everything that happened in a task."""
+        """Show everything that happened in a task or mission."""
         # 400 ms: settings, rich, httpx2, the events.
         from open_agent.cli.commands.show import show_task
 
@@ -220,7 +222,7 @@ def _add_following(app: typer.Typer) -> None:
         data_dir: DataDir = None,
         env_file: EnvFile = None,
     ) -> None:
-        """Follow a task to its end; Ctrl-C leaves it running."""
+        """Follow a task or mission until it has nothing left to do; Ctrl-C leaves it running."""
         # 400 ms: settings, rich, httpx2, the events.
         from open_agent.cli.commands.follow import follow_task
 
@@ -236,7 +238,7 @@ def _add_following(app: typer.Typer) -> None:
         data_dir: DataDir = None,
         env_file: EnvFile = None,
     ) -> None:
-        """Stop a task, with every process it started."""
+        """Stop a task, or the run of a mission, with every process it started."""
         # 400 ms: settings, rich, httpx2, the events.
         from open_agent.cli.commands.stop import stop_task
 

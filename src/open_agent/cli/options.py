@@ -26,7 +26,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else
 TaskId = Annotated[
     str,
     typer.Argument(
-        metavar="ID", help="The task's id, or as much of its beginning as no other has."
+        metavar="ID",
+        help="The task's or mission's id, or as much of its beginning as no other has.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""What commands that ask a server have in common: finding it, and which task is meant."""
+"""What commands that ask a server have in common: finding it, and which task or mission is meant."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -22,6 +22,7 @@ from open_agent.settings import Settings
 
 PAGE = 200
 SHORTEST_PREFIX = 4
+KINDS = ("task", "mission", "child")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,20 @@ def open_session(place: Place) -> Session:
     return Session(settings, finder, terminal, clock)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A mission that was named on the command line; a task is one of kind `task`."""
+
+    id: MissionId
+    kind: str
+
+    @property
+    def named(self) -> str:
+        """What it is, and its whole id."""
+        words = {"task": "Task", "child": "Delegated mission"}
+        return f"{words.get(self.kind, 'Mission')} {self.id}"
+
+
 async def pages(
     connection: Connection, *, size: int = PAGE
 ) -> AsyncGenerator[list[dict[str, Any]]]:
@@ -129,8 +144,21 @@ async def pages(
         params = dict(parse_qsl(urlsplit(reply.next).query))
 
 
-async def find_task(session: Session, connection: Connection, text: str) -> MissionId:
-    """The task whose id is, or begins with, `text`.
+async def mission_pages(
+    connection: Connection, *kinds: str, size: int = PAGE
+) -> AsyncGenerator[list[dict[str, Any]]]:
+    """All missions of some kinds, newest first, a page at a time."""
+    params: dict[str, Any] = {"kind": list(kinds), "order": "created", "limit": size}
+    while True:
+        value = (await connection.get("/api/missions", params)).value
+        yield value["items"]
+        if value["next"] is None:
+            return
+        params["cursor"] = value["next"]
+
+
+async def find_mission(session: Session, connection: Connection, text: str) -> Found:
+    """The task or mission whose id is, or begins with, `text`.
 
     Raises:
         NotFound: There is none.
@@ -138,25 +166,35 @@ async def find_task(session: Session, connection: Connection, text: str) -> Miss
     """
     text = text.strip().lower()
     if is_uuid(text):
-        return MissionId(text)
-    found: list[str] = []
+        return await _look_up(connection, MissionId(text))
+    found: dict[str, Found] = {}
     if len(text) >= SHORTEST_PREFIX:
-        async with progress(session.terminal, session.clock, lambda: "looking for the task"):
-            async for page in pages(connection):
-                found += [task["id"] for task in page if task["id"].startswith(text)]
+        async with progress(session.terminal, session.clock, lambda: "looking for it"):
+            async for page in mission_pages(connection, *KINDS):
+                for item in page:
+                    if item["id"].startswith(text):
+                        found[item["id"]] = Found(MissionId(item["id"]), item["kind"])
     if len(found) > 1:
+        ids = list(found)
         raise Invalid(
             "id.ambiguous",
-            f"{len(found)} tasks begin with {text}: {', '.join(found[:3])} … Write more of the id.",
+            f"{len(ids)} tasks and missions begin with {text}: {', '.join(ids[:3])} … Write more "
+            "of the id.",
         )
     if not found:
         raise NotFound(
             "task.not_found",
-            f"No task's id begins with {text}. `open-agent tasks` lists them"
+            f"No task's or mission's id begins with {text}. `open-agent tasks` and `open-agent "
+            "missions` list them"
             + (
                 "."
                 if len(text) >= SHORTEST_PREFIX
                 else f"; write at least {SHORTEST_PREFIX} characters."
             ),
         )
-    return MissionId(found[0])
+    return next(iter(found.values()))
+
+
+async def _look_up(connection: Connection, mission_id: MissionId) -> Found:
+    events = await connection.get(f"/api/missions/{mission_id}/events", {"after": 0, "limit": 1})
+    return Found(mission_id, str(events.value["items"][0]["event"]["kind"]))

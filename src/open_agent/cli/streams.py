@@ -11,7 +11,9 @@ from typing import Literal
 
 import anyio
 import httpx2
+import pydantic_core
 
+from open_agent.cli.ahead import Ahead
 from open_agent.cli.connection import Connection
 from open_agent.cli.exits import UNREACHABLE_CODE
 from open_agent.core.clock import Clock
@@ -59,6 +61,12 @@ class Follower:
         self._seq = 0
         self._failures = 0
         self._lost_at: float | None = None
+        self._ahead = Ahead()
+
+    @property
+    def is_more_to_come(self) -> bool:
+        """Whether the log goes on behind what was seen, or another run is about to begin."""
+        return self._ahead.is_more
 
     async def items(self) -> AsyncGenerator[StreamItem]:
         """What the stream says, for ever; the caller knows when it has seen enough.
@@ -100,15 +108,19 @@ class Follower:
             case "delta":
                 return [Delta.model_validate_json(sent.data)]
             case "reset":
-                self._last_id, self._seq = None, 0
+                self._last_id, self._seq, self._ahead = None, 0, Ahead()
                 return [BegunAnew()]
+            case "snapshot":
+                self._ahead.reach(int(pydantic_core.from_json(sent.data)["last_seq"]))
+                return []
             case name if "." not in name:
-                return []  # A snapshot, a hint when to come back, or something of a newer release.
+                return []  # A hint when to come back, or something of a newer release.
             case _:
                 record = Record.model_validate_json(sent.data)
                 if record.seq <= self._seq:
                     return []
                 self._last_id, self._seq = sent.id, record.seq
+                self._ahead.see(record)
                 return [RecordSeen(record, sent.data)]
 
 

@@ -9,6 +9,7 @@ from open_agent.cli.streams import RecordSeen
 from open_agent.cli.terminal import Terminal
 from open_agent.core.ids import MissionId
 from open_agent.events.delta import Delta
+from open_agent.events.model.run import RunStarted
 
 
 class View(Protocol):
@@ -82,7 +83,7 @@ class JsonView:
     def record(self, seen: RecordSeen) -> None:
         """Print a record."""
         self._terminal.print(neutral_json(seen.json))
-        self.ending = read_ending(seen.record.event) or self.ending
+        self.ending = _newest_ending(self.ending, seen)
 
     def delta(self, delta: Delta) -> None:
         """Leave it out."""
@@ -101,8 +102,8 @@ class QuietView:
 
     def record(self, seen: RecordSeen) -> None:
         """Print the last word when it comes."""
-        self.ending = read_ending(seen.record.event)
-        if self.ending is not None:
+        before, self.ending = self.ending, _newest_ending(self.ending, seen)
+        if self.ending is not None and self.ending is not before:
             self._terminal.print(neutral(self.ending.result.strip()))
 
     def delta(self, delta: Delta) -> None:
@@ -110,3 +111,10 @@ class QuietView:
 
     def begin_anew(self) -> None:
         """Nothing was printed yet."""
+
+
+def _newest_ending(known: Ending | None, seen: RecordSeen) -> Ending | None:
+    """How the newest run ended; none while one is at work."""
+    if isinstance(seen.record.event, RunStarted):
+        return None
+    return read_ending(seen.record.event) or known

@@ -91,7 +91,7 @@ async def _show(follower: Follower, view: View, terminal: Terminal) -> Ending:
         match item:
             case RecordSeen():
                 view.record(item)
-                if view.ending is not None:
+                if view.ending is not None and not follower.is_more_to_come:
                     return view.ending
             case Delta():
                 view.delta(item)

@@ -183,6 +183,11 @@ PROMISES = {
         "issue",
         "`tasks`, `show` and `stop` find tasks and show them.",
     ),
+    "cli:missions:talked": Promise(
+        "issue",
+        "`missions`, `message` and `answer` work with missions, and `show`, `follow` and `stop` know "
+        "them too.",
+    ),
     "cli:config:origins": Promise(
         "issue",
         "`open-agent config` shows each value and where it came from.",

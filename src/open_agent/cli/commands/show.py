@@ -10,7 +10,7 @@ from open_agent.cli.connection import Connection
 from open_agent.cli.options import Place
 from open_agent.cli.ports import Builder
 from open_agent.cli.rendering.narrator import FOLDED, FULL, SHORT_ID
-from open_agent.cli.session import Session, find_task, open_session
+from open_agent.cli.session import Session, find_mission, open_session
 from open_agent.cli.streams import RecordSeen
 from open_agent.cli.views import JsonView, NarratedView
 from open_agent.core.ids import MissionId
@@ -28,13 +28,14 @@ async def _show(
     builder: Builder, session: Session, text: str, is_full: bool, is_json: bool
 ) -> None:
     async with session.reading(builder) as connection:
-        task_id = await find_task(session, connection, text)
+        found = await find_mission(session, connection, text)
+        task_id = found.id
         terminal = session.terminal
         if is_json:
             view = JsonView(terminal)
         else:
             view = NarratedView(terminal, task_id, FULL if is_full else FOLDED)
-            terminal.note(f"Task {task_id}")
+            terminal.note(found.named)
         async for item in _records(connection, task_id):
             json = pydantic_core.to_json(item).decode() if is_json else ""
             view.record(RecordSeen(Record.model_validate(item), json))

@@ -16,6 +16,9 @@ from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.union import Event, UnknownEvent
 
+ASKING = {"waiting_for_tool", "waiting_for_approval"}
+"""Reasons of runs that wait for a person."""
+
 
 def tell(sheet: Sheet, event: Event, folding: Folding, full: str) -> None:
     """Tell an event that needs no more than itself; what readers need not know is passed over."""
@@ -60,6 +63,8 @@ def tell_wait(sheet: Sheet, event: RunWaiting, at: datetime, told: str) -> str:
     span = duration(max(0.0, (event.until - at).total_seconds()))
     why = "." if event.message == told else f": {neutral(event.message)}"
     _aside(sheet, f"… Waits {span}{why}", "warn")
+    if event.reason in ASKING:
+        return f"waiting for an answer ({span})"
     return f"waiting ({neutral(event.reason)}, {span})"
 
 

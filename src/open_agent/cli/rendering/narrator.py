@@ -4,14 +4,19 @@ A pure fold: the same records and live text, cut anywhere and resumed, give the 
 text makes parts of it appear sooner, and shows a command's output as it came.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
+
+import pydantic_core
 
 from open_agent.cli.rendering import calls, life
 from open_agent.cli.rendering.ending import Ending, ending_line, read_ending
 from open_agent.cli.rendering.neutral import neutral
 from open_agent.cli.rendering.open_call import OpenCall, command_lines
 from open_agent.cli.rendering.output import EVERYTHING, Folding
+from open_agent.cli.rendering.people import People
 from open_agent.cli.rendering.pieces import Piece, Sheet
 from open_agent.cli.rendering.replies import Reply
 from open_agent.core.ids import CallId, MissionId
@@ -64,6 +69,8 @@ class Narrator:
         self._last_failure = ""
         self._model = ""
         self._known_as: dict[str, str] = {}
+        self._wanted: dict[str, str] = {}
+        self._people = People(mission_id[:SHORT_ID])
         self.activity = "waiting for its turn"
         """What goes on at present, in a few words."""
         self.ending: Ending | None = None
@@ -110,6 +117,7 @@ class Narrator:
         if isinstance(event, ModelAnswered):
             reply.finish(self._sheet, reasoning=event.reasoning, text=event.text)
             self._last_text = event.text
+            self._wanted = {call.call_id: call.arguments for call in event.tool_calls}
             if event.model != self._known_as.get(self._model, self._model):
                 life.tell_model(self._sheet, f"{neutral(event.model)} answered")
                 self._known_as[self._model] = event.model
@@ -145,7 +153,8 @@ class Narrator:
     def _return(self, event: ToolReturned) -> None:
         call = self._open.pop(event.call_id, None)
         if self._headed != event.call_id:
-            self._head(event.call_id, call or OpenCall(event.name, {}, self._foldings.output))
+            wanted = _arguments(self._wanted.get(event.call_id, ""))
+            self._head(event.call_id, call or OpenCall(event.name, wanted, self._foldings.output))
         self._tell_answer(event, call)
         calls.show_end(self._sheet, event, self._kept_in)
         self._sheet.gap()
@@ -173,6 +182,7 @@ class Narrator:
         match event:
             case RunStarted():
                 self._model, self._last_text, self.ending = event.model, "", None
+                self._people.begin(self._sheet, event)
                 life.tell_start(self._sheet, event)
                 self.activity = "starting"
             case RunWaiting():
@@ -181,12 +191,14 @@ class Narrator:
                 self._end(event)
             case MessageReceived():
                 life.tell_message(self._sheet, event, self._foldings.message, self._full)
+                self._people.hear(event)
             case UnknownEvent():
                 self._end(event)
                 if self.ending is None:
                     life.tell_unknown(self._sheet, event)
             case _:
                 life.tell(self._sheet, event, self._foldings.answer, self._full)
+                self._people.tell(self._sheet, event, at)
 
     def _end(self, event: RunFinished | UnknownEvent) -> None:
         self.ending = ending = read_ending(event)
@@ -200,3 +212,12 @@ class Narrator:
         self._sheet.line(*ending_line(ending, self._cost_sources))
         self._sheet.gap()
         self.activity = ""
+
+
+def _arguments(text: str) -> Mapping[str, Any]:
+    """What the model wanted of a call that was never made; nothing, if that cannot be read."""
+    try:
+        value = pydantic_core.from_json(text or "{}")
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

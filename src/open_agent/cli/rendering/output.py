@@ -8,6 +8,8 @@ from open_agent.cli.rendering.neutral import neutral_line
 
 LONGEST_LINE = 400
 """Characters shown of one line."""
+SPARED = 40
+"""Fewer characters beyond it are shown too: to say that they are missing takes as much."""
 LONGEST_HELD = 16_384
 """Characters of an unfinished line that are waited for."""
 
@@ -76,7 +78,7 @@ class LineFolder:
 
     def _cut(self, line: str) -> str:
         line = neutral_line(line)
-        if self._folding.is_off or len(line) <= LONGEST_LINE:
+        if self._folding.is_off or len(line) <= LONGEST_LINE + SPARED:
             return line
         return f"{line[:LONGEST_LINE]}… ({count(len(line) - LONGEST_LINE, 'character')} more)"
 
