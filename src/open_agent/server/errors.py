@@ -56,6 +56,8 @@ PLAIN_PATHS = frozenset({"/api/auth/login", "/link"})
 """Where the body of a failure is shown to a person as it is."""
 
 SHOWN_PROBLEMS = 20
+RAISED = "Value error, "
+"""What pydantic puts before words of our own."""
 
 
 class ErrorDetail(BaseModel):
@@ -137,7 +139,7 @@ async def _wrong_shape(request: Request, error: Exception) -> Response:
             return error_response(415, *NOT_JSON)
         return error_response(400, *CODE_OF_STATUS[400])
     shown = [
-        {"where": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
+        {"where": ".".join(map(str, problem["loc"])), "problem": problem["msg"].removeprefix(RAISED)}
         for problem in problems[:SHOWN_PROBLEMS]
     ]
     first = shown[0]
