@@ -394,6 +394,12 @@ async def test_the_first_answer_counts(tmp_path: Path, kind: str, right: Any, wr
             return (await client.post(f"{CONTROL}/tool_result", json=body)).status_code
 
         assert await answer(right, "c9") == 404
+        lone_surrogate = await client.post(
+            f"{CONTROL}/tool_result",
+            content=rb'{"tool_call_id": "\ud800", "name": "x", "result": 1}',
+            headers={"Content-Type": "application/json"},
+        )
+        assert lone_surrogate.json()["error"]["code"] == "answer.unknown"
         assert await answer(wrong) == 422
         assert await answer(right) == 200
         assert await answer(right) == 409

@@ -146,6 +146,8 @@ class Answers:
     async def _asked(self, mission: Mission, call_id: CallId) -> AnswerRequested | None:
         """The newest question about a call."""
         newest: AnswerRequested | None = None
+        if not call_id.isascii():
+            return None  # Ids of calls are; a lone surrogate cannot even be looked for.
         needle, after = f'"{call_id}"'.encode(), 0
         while page := await self._log.read_encoded(mission.id, after=after, limit=PAGE):
             for record in page:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from open_agent.core.actor import Actor
-from open_agent.core.errors import Conflict, Invalid, NotFound
+from open_agent.core.errors import Conflict, Invalid, NotFound, OpenAgentError
 from open_agent.core.ids import MissionId, new_uuid
 from open_agent.core.mission import Mission, MissionKind
 from open_agent.core.run import Outcome, Usage
@@ -76,7 +76,6 @@ class Forks:
         fork_id = MissionId(new_uuid())
         is_ours = created.is_workspace_ours
         workspace = self._places.own_workspace(fork_id) if is_ours else Path(created.workspace)
-        await self._copy_blobs(mission.id, fork_id, records)
         title = checked_title(new.title) if new.title else _forked_title(mission)
         copies = [_copy(record) for record in records[1:]]
         closing: list[Copy] = []
@@ -95,9 +94,14 @@ class Forks:
         )
         fields = json.dumps([mission.id, new.at_seq, new.title])
         digest = hashlib.sha256(fields.encode()).hexdigest()
-        opened = await self._log.fork_mission(
-            fork_id, begun, [*copies, *closing], key=new.key, digest=digest
-        )
+        try:
+            await self._copy_blobs(mission.id, fork_id, records)
+            opened = await self._log.fork_mission(
+                fork_id, begun, [*copies, *closing], key=new.key, digest=digest
+            )
+        except OpenAgentError:
+            await self._blobs.delete_all(fork_id)
+            raise
         if opened.is_new:
             await self._conversations.select(actor, opened.mission, is_new=True)
         else:

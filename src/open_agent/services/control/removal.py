@@ -17,7 +17,11 @@ from open_agent.core.ids import MissionId, is_uuid
 from open_agent.core.mission import Mission, MissionKind, MissionStatus
 from open_agent.events.blobs import BlobStore
 from open_agent.events.log import EventLog
-from open_agent.events.model.mission import MissionCreated, MissionStatusChanged
+from open_agent.events.model.mission import (
+    MissionCreated,
+    MissionDeleted,
+    MissionStatusChanged,
+)
 from open_agent.services.access.audit import Audit
 from open_agent.services.control.conversations import Conversations
 from open_agent.services.control.resuming import remove_tree
@@ -40,16 +44,19 @@ class Belongings:
     processes: ProcessPort
     places: Places
 
-    async def plan(self, mission: Mission, created: MissionCreated | None) -> None:
-        """Note what is to be removed, so that a crash after the deletion leaves nothing behind."""
+    async def plan(self, mission: Mission, created: MissionCreated | None) -> str:
+        """Note what is to be removed, so that a crash after the deletion leaves nothing behind.
+
+        Returns the directory to remove, if it is one of ours; one that a person named stays.
+        """
         path = Path(mission.workspace)
         is_ours = created is not None and created.is_workspace_ours and self.places.is_own(path)
-        await anyio.to_thread.run_sync(
-            _write_plan, self._plans / mission.id, str(path) if is_ours else ""
-        )
+        workspace = str(path) if is_ours else ""
+        await anyio.to_thread.run_sync(_write_plan, self._plans / mission.id, workspace)
+        return workspace
 
-    async def remove(self, mission_id: MissionId) -> None:
-        """Remove what a deleted mission had, as planned; a directory that a person named stays.
+    async def remove(self, mission_id: MissionId, workspace: str | None = None) -> None:
+        """Remove what a deleted mission had: as it is known, or else as it was planned.
 
         Raises:
             Unavailable: Some of it cannot be removed now (`storage.failed`).
@@ -57,7 +64,7 @@ class Belongings:
         await self.processes.end_mission(mission_id)
         await self.blobs.delete_all(mission_id)
         try:
-            await anyio.to_thread.run_sync(_carry_out, self._plans / mission_id)
+            await anyio.to_thread.run_sync(_carry_out, self._plans / mission_id, workspace)
         except OSError as error:
             raise Unavailable(
                 "storage.failed",
@@ -102,12 +109,24 @@ class Removal:
             NotFound: It does not exist, or is not the actor's.
             Conflict: It runs (`mission.running`).
         """
-        mission = await self._conversations.get(actor, mission_id)
-        if mission.kind is MissionKind.CHILD:
-            raise Conflict("mission.delegated", "A delegated mission is deleted with its parent.")
-        if mission.run_state in AT_WORK:
-            raise Conflict("mission.running", "Cannot delete a running mission. Cancel it first.")
-        await self._delete(actor, mission)
+        while True:
+            mission = await self._conversations.get(actor, mission_id)
+            if mission.kind is MissionKind.CHILD:
+                raise Conflict(
+                    "mission.delegated", "A delegated mission is deleted with its parent."
+                )
+            if mission.run_state in AT_WORK:
+                raise Conflict(
+                    "mission.running", "Cannot delete a running mission. Cancel it first."
+                )
+            try:
+                await self._delete(actor, mission)
+            except Conflict as error:
+                # Something has happened since: a message that was accepted is not thrown away.
+                if error.code != "mission.changed":
+                    raise
+            else:
+                return
 
     async def clean_up(self, actor: Actor) -> int:
         """Delete the actor's missions that nobody named or spoke to; returns how many."""
@@ -116,27 +135,30 @@ class Removal:
             try:
                 await self._delete(actor, mission)
             except (NotFound, Conflict):
-                continue  # Somebody was quicker.
+                continue  # Somebody was quicker, to delete it or to speak to it.
             count += 1
         return count
 
     async def _delete(self, actor: Actor, mission: Mission) -> None:
         every = [mission, *await self._below(actor, mission)]
         found = [(each, await self._created(each)) for each in every]
-        for each, created in found:
-            await self._belongings.plan(each, created)
+        workspaces = [await self._belongings.plan(each, created) for each, created in found]
         children = [child.id for child in every[1:]]
         try:
             # Events first: who had the lease can append no more, and nothing shows the rest.
             await self._log.delete_mission(
-                mission.id, children, by=actor.user_id, owner=actor.user_id
+                mission.id,
+                children,
+                by=actor.user_id,
+                owner=actor.user_id,
+                known_seq=mission.last_seq,
             )
-        except (NotFound, Conflict):
+        except Conflict:
             for each in every:
                 await self._belongings.forget(each.id)
             raise
-        for each in every:
-            await self._belongings.remove(each.id)
+        for each, workspace in zip(every, workspaces, strict=True):
+            await self._belongings.remove(each.id, workspace)
         details = {"title": mission.title, "delegated": len(every) - 1}
         await self._audit.record(actor, "mission.deleted", mission.id, details)
 
@@ -144,19 +166,18 @@ class Removal:
         """Carry out removals that the end of an earlier server cut off."""
         for mission_id in await self._belongings.planned():
             try:
-                if await self._exists(mission_id):
-                    await self._belongings.forget(mission_id)
-                else:
+                if await self._is_deleted(mission_id):
                     await self._belongings.remove(mission_id)
+                else:
+                    await self._belongings.forget(mission_id)
             except OpenAgentError as error:
                 log.warning("removal.failed", mission_id=mission_id, message=error.message)
 
-    async def _exists(self, mission_id: MissionId) -> bool:
-        try:
-            await self._missions.get_for_system(mission_id)
-        except NotFound:
-            return False
-        return True
+    async def _is_deleted(self, mission_id: MissionId) -> bool:
+        # All that the log has of a deleted mission is that it was deleted. Where it has nothing,
+        # the plan was made over another database, in which the mission may be alive.
+        records = await self._log.read(mission_id, limit=1)
+        return bool(records) and isinstance(records[0].event, MissionDeleted)
 
     async def _created(self, mission: Mission) -> MissionCreated | None:
         records = await self._log.read(mission.id, limit=1)
@@ -178,12 +199,13 @@ def _write_plan(path: Path, workspace: str) -> None:
         os.fsync(file.fileno())
 
 
-def _carry_out(path: Path) -> None:
-    if path.exists():
+def _carry_out(path: Path, workspace: str | None) -> None:
+    # Who deletes knows what: the plan may be gone, by somebody who deleted it at the same time.
+    if workspace is None and path.exists():
         workspace = path.read_text(encoding="utf-8", errors="surrogateescape")
-        if workspace:
-            remove_tree(Path(workspace))
-        path.unlink()
+    if workspace:
+        remove_tree(Path(workspace))
+    path.unlink(missing_ok=True)
 
 
 def _planned(folder: Path) -> list[MissionId]:
