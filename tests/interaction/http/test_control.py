@@ -415,6 +415,19 @@ async def test_the_first_answer_counts(tmp_path: Path, kind: str, right: Any, wr
             )
 
 
+@requirement("control:answers:first")
+async def test_the_question_of_a_task_is_answered_where_it_was_asked(tmp_path: Path) -> None:
+    async with served(tmp_path) as (rig, client):
+        id_ = (await client.post("/api/task", json={"task": "Do it."})).json()["id"]
+        await start_run(rig, id_)
+        await ask(rig, id_, "approval", {"command": "rm x"})
+        (question,) = (await client.get(f"{CONTROL}/questions")).json()
+        body = {name: question[name] for name in ("tool_call_id", "name", "mission_id")}
+        for status in (200, 409):
+            reply = await client.post(f"{CONTROL}/tool_result", json={**body, "result": "deny"})
+            assert reply.status_code == status, reply.text
+
+
 @requirement("control:tree:true")
 async def test_tree_and_progress_follow_the_plan(tmp_path: Path) -> None:
     async with served(tmp_path) as (rig, client):

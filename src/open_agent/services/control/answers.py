@@ -86,7 +86,8 @@ class Answers:
             mission_id: Where it was asked; calls of two missions can have the same id.
 
         Raises:
-            NotFound: Nobody ever asked that (`answer.unknown`).
+            NotFound: Nobody ever asked that (`answer.unknown`), or not there
+                (`mission.not_found`).
             Conflict: It is answered already, or nobody waits any more (`answer.late`).
             Invalid: The answer does not fit (`answer.invalid`).
         """
@@ -134,7 +135,7 @@ class Answers:
             found = {current.id: found.get(current.id, current)} | found
         if mission_id is None:
             return list(found.values())
-        named = await self._conversations.get(actor, mission_id)
+        named = await self._conversations.get_any(actor, mission_id)
         shown = [
             mission
             for mission in found.values()

@@ -60,16 +60,23 @@ class Conversations:
         Raises:
             NotFound: It does not exist, or is not the actor's (`mission.not_found`).
         """
-        not_found = NotFound("mission.not_found", f"Mission {mission_id} not found")
-        if not is_uuid(mission_id):
-            raise not_found
-        try:
-            mission = await self._missions.get(mission_id, owner=actor.user_id)
-        except NotFound:
-            raise not_found from None
+        mission = await self.get_any(actor, mission_id)
         if mission.kind is MissionKind.TASK:
-            raise not_found
+            raise _not_found(mission_id)
         return mission
+
+    async def get_any(self, actor: Actor, mission_id: MissionId) -> Mission:
+        """A mission of the actor's, or a task.
+
+        Raises:
+            NotFound: It does not exist, or is not the actor's (`mission.not_found`).
+        """
+        if not is_uuid(mission_id):
+            raise _not_found(mission_id)
+        try:
+            return await self._missions.get(mission_id, owner=actor.user_id)
+        except NotFound:
+            raise _not_found(mission_id) from None
 
     async def current(self, actor: Actor) -> Mission | None:
         """The actor's current mission."""
@@ -210,3 +217,7 @@ def is_resumable(mission: Mission) -> bool:
     if mission.status in _INTERRUPTED:
         return True
     return mission.status is MissionStatus.ACTIVE and mission.outcome in _ENDED_BADLY
+
+
+def _not_found(mission_id: MissionId) -> NotFound:
+    return NotFound("mission.not_found", f"Mission {mission_id} not found")
