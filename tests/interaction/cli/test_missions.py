@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.script import Asked, Call, Turn
 from open_agent.scripted.server import ScriptedServer
-from tests.interaction.cli.rig import Cli
+from tests.interaction.cli.rig import SECONDS, Cli
 from tests.interaction.requirements import requirement
 
 pytestmark = pytest.mark.timeout(60)
@@ -20,13 +21,15 @@ CHOICE = {
 
 
 def obey(asked: Asked) -> Turn:
-    """Do what the newest message says: `do COMMAND`, `choose`, or say it again."""
+    """Do what the newest message says: `do COMMAND`, `choose`, `delegate TASK`, or say it again."""
     newest = max(i for i, m in enumerate(asked.messages) if m["role"] == "user")
     word, _, rest = str(asked.messages[newest]["content"]).partition(" ")
     if newest == len(asked.messages) - 1 and word == "do":
         return Turn(text="I look.", calls=(Call("run_command", {"command": rest}),))
     if newest == len(asked.messages) - 1 and word == "choose":
         return Turn(calls=(Call("ui_optionList", CHOICE),))
+    if newest == len(asked.messages) - 1 and word == "delegate":
+        return Turn(calls=(Call("delegate", {"task": rest}),))
     return Turn(text=f"So much for {word}.")
 
 
@@ -73,7 +76,9 @@ def test_what_is_asked_is_shown_with_how_to_answer_and_answered(served: Cli) -> 
         assert "$ git push origin" in told
         assert f"`open-agent answer {mission} allow` or `deny`" in told
         assert "waiting for an answer" in served.call("show", mission).stderr
-        assert "may this be done" in served.call("answer", mission, code=2).stderr
+        assert (
+            "May this be done: $ git push origin" in served.call("answer", mission, code=2).stderr
+        )
         assert "does not fit" in served.call("answer", mission, "perhaps", code=2).stderr
         served.call("answer", mission, "deny")
         assert follower.ended() == 0
@@ -123,3 +128,23 @@ def test_a_task_takes_no_messages_and_says_what_does(served: Cli) -> None:
     refused = served.call("message", served.task_ids()[0][:8], "more", code=2)
     assert "open-agent message new" in refused.stderr
     served.call("message", "new", "x", "--steer", "--interrupt", code=2)
+
+
+@requirement("cli:missions:talked")
+def test_what_a_delegated_part_asks_is_answered_by_the_mission_that_delegated(served: Cli) -> None:
+    mission = begin(served, "delegate do git push part")
+    with served.started("follow", mission) as follower:
+        follower.until("delegate")
+        deadline = time.monotonic() + SECONDS
+        while "git push part is asked" not in served.call("show", mission).stderr:
+            assert time.monotonic() < deadline
+        served.call("answer", mission, "deny")
+        assert follower.ended() == 0
+
+
+@requirement("cli:missions:talked")
+def test_the_question_of_a_task_is_answered_too(served: Cli) -> None:
+    with served.started("run", "do git push task") as running:
+        running.until("waits for somebody to allow it")
+        served.call("answer", served.task_ids()[0][:8], "deny")
+        assert running.ended() == 0

@@ -5,12 +5,10 @@ from typing import Any
 import anyio
 import pydantic_core
 
+from open_agent.cli.asking import asked
 from open_agent.cli.connection import Connection
 from open_agent.cli.options import Place
-from open_agent.cli.rendering.calls import heading
 from open_agent.cli.rendering.narrator import SHORT_ID
-from open_agent.cli.rendering.neutral import neutral
-from open_agent.cli.rendering.pieces import plain
 from open_agent.cli.session import Found, Session, find_mission, open_session
 from open_agent.core.errors import Invalid, NotFound
 
@@ -37,7 +35,7 @@ async def _answer(session: Session, mission: str, text: str, call: str | None) -
         found = await find_mission(session, connection, mission)
         question = _the_one(await _questions(connection, found), found, call)
         if not text.strip():
-            raise Invalid("answer.missing", f"It asks: {_shown(question)}. Give an answer.")
+            raise Invalid("answer.missing", f"It asks: {asked(question)}. Give an answer.")
         body = {
             "tool_call_id": question["tool_call_id"],
             "name": question["name"],
@@ -64,14 +62,9 @@ def _the_one(questions: list[dict[str, Any]], found: Found, call: str | None) ->
             + f" `open-agent show {found.id[:SHORT_ID]}` shows how it stands.",
         )
     if len(questions) > 1:
-        listed = "; ".join(f"--call {q['tool_call_id']}: {_shown(q)}" for q in questions)
+        listed = "; ".join(f"--call {q['tool_call_id']}: {asked(q)}" for q in questions)
         raise Invalid("answer.ambiguous", f"It asks {len(questions)} things. Add one of {listed}")
     return questions[0]
-
-
-def _shown(question: dict[str, Any]) -> str:
-    what = plain(heading(question["name"], question["args"])).replace("\n", " ")
-    return f"may this be done? {what}" if question["kind"] == "approval" else neutral(what)
 
 
 def _value(text: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pydantic_core
 
+from open_agent.cli.asking import asked
 from open_agent.cli.connection import Connection
 from open_agent.cli.options import Place
 from open_agent.cli.ports import Builder
@@ -44,6 +45,19 @@ async def _show(
                 f"It has not ended: {view.activity}. `open-agent follow {task_id[:SHORT_ID]}` "
                 "follows it."
             )
+            for note in await _asked_below(connection, task_id):
+                terminal.note(note)
+
+
+async def _asked_below(connection: Connection, task_id: MissionId) -> list[str]:
+    """What missions ask that this one delegated; its own record does not have it."""
+    questions = (await connection.get("/api/control/questions")).value
+    return [
+        f"{asked(question)} is asked by a part that it delegated. `open-agent answer "
+        f"{task_id[:SHORT_ID]} …` answers."
+        for question in questions
+        if question["mission_id"] == task_id and question.get("child_id")
+    ]
 
 
 async def _records(connection: Connection, task_id: MissionId) -> AsyncGenerator[dict[str, Any]]:
