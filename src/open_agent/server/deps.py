@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from open_agent.core.actor import Actor
 from open_agent.core.ids import MissionId, UserId
 from open_agent.server.auth import ACTOR
-from open_agent.server.control_stream import ControlStreams
+from open_agent.server.control.stream import ControlStreams
 from open_agent.server.services import Services
 from open_agent.server.streams import Streams
 

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 from open_agent.core.mission import Mission
 from open_agent.events.delta import Delta
 from open_agent.events.record import Record
-from open_agent.server.control_events import CONTROL_EVENTS
+from open_agent.server.control.events import CONTROL_EVENTS
 from open_agent.server.errors import ErrorBody
 from open_agent.server.wire import LogEntry, TaskDone, Wire
 

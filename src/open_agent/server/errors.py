@@ -139,7 +139,10 @@ async def _wrong_shape(request: Request, error: Exception) -> Response:
             return error_response(415, *NOT_JSON)
         return error_response(400, *CODE_OF_STATUS[400])
     shown = [
-        {"where": ".".join(map(str, problem["loc"])), "problem": problem["msg"].removeprefix(RAISED)}
+        {
+            "where": ".".join(map(str, problem["loc"])),
+            "problem": problem["msg"].removeprefix(RAISED),
+        }
         for problem in problems[:SHOWN_PROBLEMS]
     ]
     first = shown[0]

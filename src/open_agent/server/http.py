@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from open_agent.server import errors
 from open_agent.server.auth import Authentication, IsOwnAccount
 from open_agent.server.boundary import Boundary
-from open_agent.server.control_stream import ControlStreams
+from open_agent.server.control.stream import ControlStreams
 from open_agent.server.descriptions import add_streamed
 from open_agent.server.peer import is_own_account
 from open_agent.server.perimeter import Perimeter

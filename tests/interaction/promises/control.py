@@ -71,7 +71,7 @@ PROMISES = {
     "control:stream:frames": Promise(
         "original",
         "The stream begins with `status` and has the original's events with its field names.",
-        proof=("unit/server/test_control_frames.py",),
+        proof=("unit/server/control/test_control_frames.py",),
     ),
     "control:stream:resume": Promise(
         "issue",

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from open_agent.core.errors import Invalid
 from open_agent.core.ids import MissionId
 from open_agent.events.model.message import Delivery
-from open_agent.server.control_events import CONTROL_EVENTS
-from open_agent.server.control_wire import (
+from open_agent.server.control.events import CONTROL_EVENTS
+from open_agent.server.control.wire import (
     Done,
     OpenQuestion,
     ParallelConfig,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from open_agent.core.actor import Actor
 from open_agent.core.mission import Mission, MissionKind, MissionStatus
-from open_agent.server.control_wire import Done, MissionView, TreeNode, mission_view, tree_node
+from open_agent.server.control.wire import Done, MissionView, TreeNode, mission_view, tree_node
 from open_agent.server.deps import AllServices, CurrentActor, MissionIdInPath
 from open_agent.server.descriptions import failing
 from open_agent.server.routes.control import Key

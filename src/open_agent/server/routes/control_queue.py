@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field, model_validator
 
 from open_agent.core.ids import MessageId
-from open_agent.server.control_wire import Done, QueueView, queued_messages
+from open_agent.server.control.wire import Done, QueueView, queued_messages
 from open_agent.server.deps import UUID, AllServices, CurrentActor, MissionIdInPath
 from open_agent.server.descriptions import failing
 

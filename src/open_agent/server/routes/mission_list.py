@@ -7,7 +7,7 @@ from pydantic import Field
 
 from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.core.run import RunState
-from open_agent.server.control_wire import MissionItem, mission_item
+from open_agent.server.control.wire import MissionItem, mission_item
 from open_agent.server.deps import AllServices, CurrentActor
 from open_agent.server.descriptions import failing
 from open_agent.server.wire import Wire

@@ -13,8 +13,8 @@ from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.core.run import Outcome
 from open_agent.events.model.answer import AnswerGiven, AnswerRequested
 from open_agent.events.model.mission import MissionDeleted, MissionSelected, MissionStatusChanged
-from open_agent.server.control_events import CONTROL_EVENTS
-from open_agent.server.control_frames import OF_CHILDREN, control_frames
+from open_agent.server.control.events import CONTROL_EVENTS
+from open_agent.server.control.frames import OF_CHILDREN, control_frames
 from open_agent.services.control.about import About, Shown
 from tests.histories import MISSION, RUN, START, History, begun, histories
 from tests.unit.server.test_frames import encoded

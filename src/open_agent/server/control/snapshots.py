@@ -9,8 +9,8 @@ from open_agent.core.actor import Actor
 from open_agent.core.errors import NotFound
 from open_agent.core.ids import MissionId
 from open_agent.core.mission import Mission
-from open_agent.server.control_events import AgentTree, ControlReset, ProgressEvent, StatusEvent
-from open_agent.server.control_wire import (
+from open_agent.server.control.events import AgentTree, ControlReset, ProgressEvent, StatusEvent
+from open_agent.server.control.wire import (
     control_state,
     open_question,
     running_mission,

@@ -14,7 +14,7 @@ from open_agent.core.mission import MissionStatus
 from open_agent.core.run import Outcome
 from open_agent.events.model.message import Cause, Delivery
 from open_agent.events.model.tool import ToolOutcome
-from open_agent.server.control_wire import ControlState, OpenQuestion, RunningMission, TreeNode
+from open_agent.server.control.wire import ControlState, OpenQuestion, RunningMission, TreeNode
 from open_agent.server.wire import Wire
 
 

@@ -14,9 +14,9 @@ from open_agent.core.actor import Actor
 from open_agent.core.ids import MissionId
 from open_agent.core.mission import MissionKind
 from open_agent.events.log import EncodedRecord
-from open_agent.server.control_frames import control_frames
-from open_agent.server.control_live import LiveFrames, notice_frames
-from open_agent.server.control_snapshots import Snapshots
+from open_agent.server.control.frames import control_frames
+from open_agent.server.control.live import LiveFrames, notice_frames
+from open_agent.server.control.snapshots import Snapshots
 from open_agent.server.frames import Frames
 from open_agent.server.sse import (
     CACHED_FRAMES,

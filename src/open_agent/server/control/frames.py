@@ -35,7 +35,7 @@ from open_agent.events.model.queue import (
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.events.record import Record
-from open_agent.server import control_events as wire
+from open_agent.server.control import events as wire
 from open_agent.server.frames import Frames, decode, frame, to_json
 from open_agent.services.control.about import About
 from open_agent.services.control.answers import APPROVAL

@@ -13,7 +13,7 @@ from open_agent.core.ids import MissionId
 from open_agent.core.mission import MissionKind
 from open_agent.engine.feed import LiveText
 from open_agent.events.delta import Delta
-from open_agent.server.control_events import (
+from open_agent.server.control.events import (
     ErrorEvent,
     OutputDelta,
     ReasoningDelta,
