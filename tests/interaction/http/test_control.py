@@ -376,6 +376,25 @@ async def ask(rig: Rig, id_: str, kind: str, arguments: dict[str, Any]) -> None:
 
 
 @requirement("control:answers:first")
+async def test_an_answer_is_late_when_the_run_ends_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path) as (rig, client):
+        id_ = (await send(client))["mission_id"]
+        await start_run(rig, id_)
+        await ask(rig, id_, "approval", {"command": "rm x"})
+        append = rig.db.log.append_external
+
+        async def end_first(*args: Any, **kwargs: Any) -> Any:
+            await end_run(rig, id_, Outcome.CANCELLED)
+            return await append(*args, **kwargs)
+
+        monkeypatch.setattr(rig.db.log, "append_external", end_first)
+        body = {"tool_call_id": "approve:c1-0", "name": "x", "result": "allow"}
+        assert (await client.post(f"{CONTROL}/tool_result", json=body)).status_code == 409
+
+
+@requirement("control:answers:first")
 @pytest.mark.parametrize(
     ("kind", "right", "wrong"), [("input", "a", "z"), ("approval", "allow", 1)]
 )
@@ -394,6 +413,8 @@ async def test_the_first_answer_counts(tmp_path: Path, kind: str, right: Any, wr
             return (await client.post(f"{CONTROL}/tool_result", json=body)).status_code
 
         assert await answer(right, "c9") == 404
+        other_kind = "approve:c1-0" if kind == "input" else "c1-0"
+        assert await answer("allow", other_kind) == 404
         lone_surrogate = await client.post(
             f"{CONTROL}/tool_result",
             content=rb'{"tool_call_id": "\ud800", "name": "x", "result": 1}',

@@ -101,11 +101,8 @@ class Answers:
                     await self._give(actor, mission, asked, answer)
                     return
         for mission in places:
-            if await self._asked(mission, call_id) is not None:
-                raise Conflict(
-                    "answer.late",
-                    f"The call {tool_call_id} has been answered already, or timed out.",
-                )
+            if await self._asked(mission, call_id, is_approval=is_approval) is not None:
+                raise _late(tool_call_id)
         raise NotFound("answer.unknown", f"No call {tool_call_id} waits for an answer.")
 
     async def _give(
@@ -116,12 +113,15 @@ class Answers:
             check_approval(answer)
         else:
             check_answer(asked.arguments, answer)
-        await self._log.append_external(
-            mission.id,
-            AnswerGiven(call_id=asked.call_id, answer=answer, by=actor.user_id),
-            key=f"answer:{new_uuid()}",
-            owner=actor.user_id,
-        )
+        given = AnswerGiven(call_id=asked.call_id, answer=answer, by=actor.user_id)
+        try:
+            await self._log.append_external(
+                mission.id, given, key=f"answer:{new_uuid()}", owner=actor.user_id
+            )
+        except NotFound as error:
+            if error.code != "answer.unknown":
+                raise
+            raise _late(asked.call_id) from error  # The run that asked has ended meanwhile.
         self._engine.wake(mission.id)
         if asked.kind == "approval":
             details = {"mission": mission.id, "tool": asked.name, "answer": answer}
@@ -144,8 +144,10 @@ class Answers:
         ]
         return [*shown, named]
 
-    async def _asked(self, mission: Mission, call_id: CallId) -> AnswerRequested | None:
-        """The newest question about a call."""
+    async def _asked(
+        self, mission: Mission, call_id: CallId, *, is_approval: bool | None = None
+    ) -> AnswerRequested | None:
+        """The newest question about a call, of one kind or of any."""
         newest: AnswerRequested | None = None
         if not call_id.isascii():
             return None  # Ids of calls are; a lone surrogate cannot even be looked for.
@@ -154,10 +156,18 @@ class Answers:
             for record in page:
                 if record.type == "answer.requested" and needle in record.json:
                     event = Record.model_validate_json(record.json).event
-                    if isinstance(event, AnswerRequested) and event.call_id == call_id:
+                    if (
+                        isinstance(event, AnswerRequested)
+                        and event.call_id == call_id
+                        and is_approval in (None, event.kind == "approval")
+                    ):
                         newest = event
             after = page[-1].seq
         return newest
+
+
+def _late(call: str) -> Conflict:
+    return Conflict("answer.late", f"The call {call} has been answered already, or timed out.")
 
 
 def _decision(answer: Any) -> Any:
