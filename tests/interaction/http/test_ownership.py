@@ -172,7 +172,8 @@ async def test_no_body_can_set_what_is_not_its_own(tmp_path: Path) -> None:
         for each in (await anna.get("/api/tasks")).json():
             mission = await rig.db.missions.get_for_system(each["id"])
             assert mission.owner_id == ANNA.id
-        assert (await anna.get("/api/auth/me")).json()["is_admin"] is False
+        me = (await anna.get("/api/auth/me")).json()
+        assert (me["is_admin"], me["scopes"]) == (False, ["read", "write"])
         tasks = await rig.db.missions.page(owner=CHIEF.id)
         assert tasks.items == ()
 

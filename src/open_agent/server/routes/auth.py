@@ -131,7 +131,11 @@ async def get_me(actor: CurrentActor, services: AllServices) -> Me:
         id=actor.user_id,
         username=actor.username,
         is_admin=actor.is_admin,
-        scopes=[scope for scope in Scope if scope in actor.scopes],
+        scopes=[
+            scope
+            for scope in Scope
+            if scope in actor.scopes and (actor.is_admin or scope is not Scope.ADMIN)
+        ],
         credential=credential and credential.kind,
         expires_at=credential and credential.expires_at,
         mode=services.access.sessions.mode,
