@@ -361,10 +361,12 @@ def _masked(value: Any) -> str:
             return f"****{secret[-4:]}" if len(secret) >= 16 else "****"
         case tuple():
             parts = cast("tuple[str | SettingUser | ApprovalRule, ...]", value)
-            return ",".join(
+            text = ",".join(
                 f"{part.username}:****" if isinstance(part, SettingUser) else str(part)
                 for part in parts
             )
+            # Rules are written as JSON, and shown so that they can be copied.
+            return f"[{text}]" if parts and isinstance(parts[0], ApprovalRule) else text
         case dict():
             prices = cast("dict[str, ModelPrice]", value)
             return ", ".join(f"{model}: {price}" for model, price in prices.items())

@@ -369,3 +369,11 @@ def test_commands_see_no_secret_of_access_even_if_it_is_named(
     settings = Settings.load({"pass_environment": ",".join(secrets)})
     assert not set(secrets.values()) & set(settings.child_environment.values())
     assert not set(secrets) & set(settings.child_environment)
+
+
+def test_rules_of_approval_are_shown_as_they_are_written() -> None:
+    rules = '[{"action":"ask","command":"git push*"},{"action":"deny","effect":"network"}]'
+    settings = Settings.load({"approvals": rules})
+    rows = {row.name: row.value for row in settings.explain()}
+    assert rows["APPROVALS"] == rules
+    assert {row.name: row.value for row in Settings.load().explain()}["APPROVALS"] == ""
