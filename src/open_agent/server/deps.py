@@ -76,7 +76,7 @@ async def get_cursor(
         Header(description="The `id` of the last event that was seen; wins over `after`."),
     ] = None,
     after: Annotated[
-        str | None, Query(description="The same, for clients that cannot send the header.")
+        str | None, Query(description="As `Last-Event-ID`, for clients that cannot send it.")
     ] = None,
 ) -> str | None:
     """Where a stream is to go on."""

@@ -6,6 +6,9 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
+UNSAID = "Successful Response"
+"""What the framework says of a reply of which we say nothing."""
+
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --mark: #2a7ae2; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -63,8 +66,8 @@ def _route(path: str, method: str, operation: Json) -> str:
     if body is not None:
         rows.append(_row("body", "body", {"schema": _content_schema(body)}))
     replies = [
-        _row(status, "reply", {**reply, "schema": _content_schema(reply)})
-        for status, reply in operation["responses"].items()
+        _row(status, "reply", {**_said(reply), "schema": _content_schema(reply)})
+        for status, reply in sorted(operation["responses"].items())
     ]
     return (
         f"<details><summary><span class=method>{escape(method.upper())}</span> "
@@ -79,6 +82,11 @@ def _row(name: str, place: str, thing: Json) -> str:
         f"<tr><td><code>{escape(name)}</code><td>{escape(place)}<td>{_type(schema)}"
         f"<td>{_text(thing.get('description') or schema.get('description'))}"
     )
+
+
+def _said(reply: Json) -> Json:
+    """A reply without the description that the framework makes up."""
+    return {**reply, "description": reply["description"].removeprefix(UNSAID)}
 
 
 def _content_schema(thing: Json) -> Json:

@@ -84,6 +84,7 @@ async def test_the_page_loads_nothing_from_elsewhere_and_has_no_script(
     page.feed(reply.text)
     assert reply.headers["content-type"].startswith("text/html")
     assert (page.loaded, page.inline) == (["/docs/style.css"], [])
+    assert "Successful Response" not in reply.text
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     # A browser that is given the bare address finds it.
     assert (await unchanging.get("/")).headers["location"] == "/docs"
