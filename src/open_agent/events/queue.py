@@ -21,6 +21,9 @@ from open_agent.events.record import Record
 LONGEST_QUEUE = 10_000
 """Messages that may wait in one mission."""
 
+LONGEST_POSITION = 2000
+"""Digits that a move may lead to: 8,000 moves into one gap. PostgreSQL indexes no more than 2,700."""
+
 _DIGITS = 15
 
 
@@ -111,8 +114,7 @@ def refusal(row: MissionRow, event: Event, queue: ReadQueue) -> OpenAgentError |
         case MessageEdited() | MessageRemoved():
             return _refuse_unless_waiting([event.message_id], queue())
         case MessageMoved():
-            named = [event.message_id, *([event.before] if event.before else [])]
-            return _refuse_unless_waiting(named, queue())
+            return _refuse_move(event, queue())
         case AnswerGiven():
             return _refuse_answer(row, event)
         case _:
@@ -151,6 +153,21 @@ def _refuse_unless_waiting(
                 f"The message {message_id} does not wait in this mission's queue: its run has"
                 " begun, or it was removed. Look at the queue again.",
             )
+    return None
+
+
+def _refuse_move(event: MessageMoved, queue: Sequence[QueueRow]) -> OpenAgentError | None:
+    named = [event.message_id, *([event.before] if event.before else [])]
+    refused = _refuse_unless_waiting(named, queue)
+    if refused is not None:
+        return refused
+    moved = _moved(event, 0, queue)
+    if moved is not None and len(moved.position) > LONGEST_POSITION:
+        return Conflict(
+            "queue.crowded",
+            f"Too much was moved to right before the message {event.before} already. Move that one"
+            " to the end of the queue first, or put this one somewhere else.",
+        )
     return None
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from open_agent.core.ids import CallId, MissionId, new_uuid
+from open_agent.core.ids import CallId, MessageId, MissionId, new_uuid
 from open_agent.core.run import Outcome
 from open_agent.events.model.answer import AnswerRequested
+from open_agent.events.model.queue import MessageMoved
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from tests.histories import START, begun
 from tests.interaction.http.rig import OWNER, Rig, served
@@ -92,6 +93,25 @@ async def test_the_reply_says_whether_a_message_waits(tmp_path: Path) -> None:
         assert blank.json()["error"]["message"] == "content is required"
         unknown = {"content": "Hi.", "mission_id": new_uuid()}
         assert (await client.post(f"{CONTROL}/message", json=unknown)).status_code == 404
+
+
+@requirement("control:queue:changes")
+async def test_a_queue_is_paged_however_often_it_was_reordered(tmp_path: Path) -> None:
+    async with served(tmp_path, is_durable=False) as (rig, client):
+        sent = [await send(client, f"message {n}") for n in range(3)]
+        path = f"{CONTROL}/missions/{sent[0]['mission_id']}/queue"
+        first, second, last = (MessageId(each["id"]) for each in sent)
+        for number in range(900):
+            moved = MessageMoved(message_id=(first, second)[number % 2], before=last, by=OWNER)
+            mission_id = MissionId(sent[0]["mission_id"])
+            await rig.db.log.append_external(mission_id, moved, key=new_uuid(), owner=OWNER)
+        seen: list[str] = []
+        cursor: dict[str, str] = {}
+        while len(seen) < 3:
+            page = (await client.get(path, params={"limit": 1, **cursor})).json()
+            seen += [each["id"] for each in page["items"]]
+            cursor = {"cursor": page["next"]}
+        assert seen == [first, second, last]
 
 
 @requirement("control:queue:changes")

@@ -9,6 +9,7 @@ from open_agent.core.ids import MessageId
 from open_agent.server.control.wire import Done, QueueView, queued_messages
 from open_agent.server.deps import UUID, AllServices, CurrentActor, MissionIdInPath
 from open_agent.server.descriptions import failing
+from open_agent.services.control.messages import LONGEST_POSITION
 
 LISTED = 100
 MOST_LISTED = 1000
@@ -48,7 +49,7 @@ async def list_queue(
     services: AllServices,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="At most so many.")] = LISTED,
     cursor: Annotated[
-        str | None, Query(max_length=200, description="The `next` of the page before.")
+        str | None, Query(max_length=LONGEST_POSITION, description="The `next` of the page before.")
     ] = None,
 ) -> QueueView:
     """Messages in the order in which they are carried out."""

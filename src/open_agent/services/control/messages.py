@@ -21,6 +21,7 @@ from open_agent.events.model.queue import (
     QueueReleased,
 )
 from open_agent.events.model.union import ExternalEvent
+from open_agent.events.queue import LONGEST_POSITION
 from open_agent.services.control.conversations import Conversations
 from open_agent.services.control.titles import title_of
 from open_agent.services.places import Places
@@ -31,7 +32,7 @@ LONGEST_MESSAGE_BYTES = 128 * 1024
 LONGEST_KEY = 200
 IDLE = "No running task to cancel"
 
-_POSITION = re.compile(r"[0-9]{1,200}")
+_POSITION = re.compile(rf"[0-9]{{1,{LONGEST_POSITION}}}")
 
 
 @dataclass(frozen=True, slots=True)
