@@ -42,6 +42,7 @@ def tell(sheet: Sheet, event: Event, folding: Folding, full: str) -> None:
 def tell_message(sheet: Sheet, event: MessageReceived, folding: Folding, full: str) -> None:
     """Tell what a person said."""
     how = "" if event.delivery == "queue" else f"({event.delivery}) "
+    how = how if event.cause == "person" else f"({event.cause}) "
     _tell_lines(sheet, f"› {how}", event.content.strip(), folding, full, "strong")
 
 

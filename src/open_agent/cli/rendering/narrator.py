@@ -204,6 +204,7 @@ class Narrator:
         self.ending = ending = read_ending(event)
         if ending is None:
             return
+        self._people.end()
         result = ending.result.strip()
         if result not in {"", self._last_text.strip(), self._last_failure.strip()}:
             self._sheet.gap()

@@ -53,6 +53,10 @@ class People:
                 sheet.line(Piece(f"Now: {self._named(name)}", "strong"))
         self._newest = None
 
+    def end(self) -> None:
+        """A run's end was told: what was said before it is no longer what was said last."""
+        self._newest = None
+
     def tell(self, sheet: Sheet, event: Event, at: datetime) -> None:
         """Tell an event; all others are passed over."""
         match event:
@@ -62,6 +66,8 @@ class People:
                 _aside(sheet, f"› (answer) {_shown(event.answer)}", is_said=True)
             case AnswerDefaulted():
                 _aside(sheet, "… Nobody answered in time.")
+            case MissionStatusChanged(by="agent"):
+                pass  # The call of its tool has just said so.
             case MissionStatusChanged():
                 what = f": {neutral(event.summary.strip())}" if event.summary else ""
                 _aside(sheet, f"■ Mission {event.status} ({event.by}){what}")
