@@ -358,6 +358,7 @@ async def test_a_fork_begins_where_it_is_told_and_starts_nothing(tmp_path: Path)
             assert reply.status_code == 201, reply.text
             fork = reply.json()
             assert fork["title"] == "Count. (fork)"
+            assert all(entry["content"] for entry in fork["history"])
             assert (fork["cost_cents"], fork["state"] in ("idle", "finished")) == (0, True)
             assert fork["workspace"] != (await mission_of(client, id_))["workspace"]
             records = await rig.db.log.read(MissionId(fork["id"]))

@@ -164,7 +164,7 @@ def _closing(state: MissionState, actor: Actor, notice: NoticeGiven) -> Iterator
             RunFinished(
                 outcome=Outcome.CANCELLED,
                 reason=FORKED,
-                result="",
+                result="The conversation was copied here, while its run was at work.",
                 steps=run.steps_answered,
                 usage=Usage(),
                 cost_microdollars=0,
