@@ -286,6 +286,26 @@ async def test_a_directory_that_a_person_named_is_not_emptied(tmp_path: Path) ->
         assert (named / "precious").exists()
 
 
+@requirement("control:missions:resume")
+async def test_resuming_twice_at_once_starts_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path) as (rig, client):
+        id_ = (await send(client))["mission_id"]
+        await start_run(rig, id_)
+        await end_run(rig, id_, Outcome.FAILED)
+        path, append = f"{CONTROL}/missions/{id_}/resume", rig.db.log.append_external
+
+        async def other_first(*args: Any, **kwargs: Any) -> Any:
+            monkeypatch.setattr(rig.db.log, "append_external", append)
+            assert (await client.post(path)).status_code == 200
+            return await append(*args, **kwargs)
+
+        monkeypatch.setattr(rig.db.log, "append_external", other_first)
+        assert (await client.post(path)).status_code == 200
+        assert len((await client.get(f"{CONTROL}/missions/{id_}/queue")).json()["items"]) == 1
+
+
 @requirement("control:missions:deleted")
 async def test_deleting_leaves_nothing_behind(tmp_path: Path) -> None:
     async with served(tmp_path) as (rig, client):

@@ -64,7 +64,9 @@ class Resuming:
             content += _CLEANED
         await self._conversations.set_status(actor, mission.id, MissionStatus.ACTIVE)
         await self._conversations.select(actor, mission)
-        await self._messages.send(actor, NewMessage(content, mission.id), cause="resume")
+        # Of two who resume it at once, the second is answered as the first.
+        again = NewMessage(content, mission.id, key=f"resume-{mission.messages}")
+        await self._messages.send(actor, again, cause="resume")
         return await self._conversations.get(actor, mission.id)
 
     async def _clean(self, mission: Mission) -> None:
