@@ -114,6 +114,23 @@ async def test_a_queue_is_paged_however_often_it_was_reordered(tmp_path: Path) -
         assert seen == [first, second, last]
 
 
+@requirement("control:message:current")
+async def test_a_message_survives_the_deletion_of_what_was_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path) as (rig, client):
+        old = (await client.post(f"{CONTROL}/missions")).json()["id"]
+        append = rig.db.log.append_external
+
+        async def delete_first(*args: Any, **kwargs: Any) -> Any:
+            monkeypatch.setattr(rig.db.log, "append_external", append)
+            assert (await client.delete(f"{CONTROL}/missions/{old}")).status_code == 200
+            return await append(*args, **kwargs)
+
+        monkeypatch.setattr(rig.db.log, "append_external", delete_first)
+        assert (await send(client))["mission_id"] != old
+
+
 @requirement("control:queue:changes")
 async def test_waiting_messages_are_edited_moved_and_removed(tmp_path: Path) -> None:
     async with served(tmp_path) as (rig, client):

@@ -109,6 +109,15 @@ class Messages:
             LimitReached: Too many wait there already (`queue.full`).
             Conflict: The key was used for another message (`idempotency.key_reused`).
         """
+        while True:
+            try:
+                return await self._send(actor, new, cause)
+            except NotFound:
+                if new.mission_id is not None:
+                    raise
+                # The current mission was deleted a moment ago: it goes to the one that is now.
+
+    async def _send(self, actor: Actor, new: NewMessage, cause: Cause) -> Sent:
         content = _checked(new.content)
         model = self._places.checked_model(new.model) if (new.model or "").strip() else None
         mission = await self._mission(actor, new.mission_id, model)
@@ -259,7 +268,10 @@ class Messages:
         """Whether a message has to wait for anything but a free worker."""
         if not await self._rows.is_waiting(mission_id, sent.message_id, owner=actor.user_id):
             return False
-        mission = await self._conversations.get(actor, mission_id)
+        try:
+            mission = await self._conversations.get(actor, mission_id)
+        except NotFound:
+            return False  # Carried out, and deleted, since it was accepted.
         if mission.is_held or mission.run_state in (RunState.RUNNING, RunState.WAITING):
             return True
         first = await self._rows.waiting(mission_id, owner=actor.user_id, limit=1)
