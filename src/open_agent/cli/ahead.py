@@ -3,6 +3,7 @@
 from open_agent.core.ids import MessageId
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import MessageReceived
+from open_agent.events.model.model_call import ModelAsked
 from open_agent.events.model.queue import MessageRemoved, QueueReleased
 from open_agent.events.model.run import RunStarted
 from open_agent.events.record import Record
@@ -15,6 +16,7 @@ class Ahead:
         self._head = 0
         self._seq = 0
         self._waiting: set[MessageId] = set()
+        self._steering: set[MessageId] = set()
         self._is_held = False
 
     @property
@@ -32,11 +34,17 @@ class Ahead:
         match record.event:
             case MessageReceived() as event:
                 self._waiting.add(event.message_id)
+                if event.delivery == "steer":
+                    self._steering.add(event.message_id)
                 self._is_held = False
             case MessageRemoved() as event:
                 self._waiting.discard(event.message_id)
             case RunStarted() as event:
                 self._waiting.difference_update(event.message_ids)
+            case ModelAsked(purpose="step"):
+                # The run under way takes them all.
+                self._waiting -= self._steering
+                self._steering.clear()
             case CancelRequested():
                 self._is_held = True
             case QueueReleased():

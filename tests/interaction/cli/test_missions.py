@@ -123,6 +123,17 @@ def test_a_stop_holds_what_waits_and_following_sees_it_all_carried_out(served: C
 
 
 @requirement("cli:missions:talked")
+def test_following_ends_when_the_run_has_taken_what_steers_it(served: Cli) -> None:
+    mission = begin(served, "do sleep 3; echo late")
+    with served.started("follow", mission) as follower:
+        follower.until("$ sleep 3")
+        served.call("message", mission, "faster", "--steer")
+        assert follower.ended() == 0
+    assert "› (steer) faster" in follower.output
+    assert "Now: faster" not in follower.output
+
+
+@requirement("cli:missions:talked")
 def test_a_task_takes_no_messages_and_says_what_does(served: Cli) -> None:
     served.call("run", "-q", "hello")
     refused = served.call("message", served.task_ids()[0][:8], "more", code=2)
