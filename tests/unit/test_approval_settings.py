@@ -24,7 +24,7 @@ def test_rules_are_read_in_their_order_and_shown(monkeypatch: pytest.MonkeyPatch
     )
     [row] = [row for row in settings.explain() if row.name == "APPROVALS"]
     assert row.value == (
-        '{"action":"ask","command":"git push*"},{"action":"deny","effect":"network"}'
+        '[{"action":"ask","command":"git push*"},{"action":"deny","effect":"network"}]'
     )
 
 
