@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx2
@@ -15,7 +15,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import MessageId, MissionId, RunId, UserId, new_uuid
 from open_agent.engine.feed import Feed
-from open_agent.events.log import EncodedRecord
+from open_agent.events.log import EncodedRecord, EventLog
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.run import RunStarted
 from open_agent.server.http import HttpOptions, create_app
@@ -36,6 +36,7 @@ from open_agent.testing.asgi import client_of
 from open_agent.testing.database import open_memory_database
 from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.histories import History
+from tests.interaction.http.interposed import InterposedLog
 
 TOKEN = "a-token-that-only-tests-would-use-0123456789"
 SECRET = "a-secret-that-only-tests-would-use-0123456789"
@@ -85,6 +86,8 @@ class Rig:
     """What a test of the server needs."""
 
     db: Database
+    log: InterposedLog
+    """Between the services and the database; what the test does as a worker goes through it, too."""
     feed: Feed
     engine: NoEngine
     services: Services
@@ -149,8 +152,9 @@ async def server(
     """
     clock = clock or SystemClock()
     memory = None if is_durable else open_memory_database(folder / "blobs", clock)
-    async with memory or await open_database(folder / "data", clock) as db:
-        feed = Feed()
+    async with memory or await open_database(folder / "data", clock) as opened:
+        log, feed = InterposedLog(opened.log), Feed()
+        db = replace(opened, log=cast("EventLog", log))
         db.log.on_commit(feed.committed)
         engine = NoEngine()
         places = Places(
@@ -176,7 +180,7 @@ async def server(
             access=access,
             clock=clock,
         )
-        yield Rig(db, feed, engine, services, create_app(services, options or STRANGERS))
+        yield Rig(db, log, feed, engine, services, create_app(services, options or STRANGERS))
 
 
 @asynccontextmanager

@@ -116,18 +116,18 @@ async def test_a_queue_is_paged_however_often_it_was_reordered(tmp_path: Path) -
 
 @requirement("control:message:current")
 async def test_a_message_survives_the_deletion_of_what_was_current(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as (rig, client):
         old = (await client.post(f"{CONTROL}/missions")).json()["id"]
-        append = rig.db.log.append_external
+        append = rig.log.real.append_external
 
         async def delete_first(*args: Any, **kwargs: Any) -> Any:
-            monkeypatch.setattr(rig.db.log, "append_external", append)
+            rig.log.take_away("append_external")
             assert (await client.delete(f"{CONTROL}/missions/{old}")).status_code == 200
             return await append(*args, **kwargs)
 
-        monkeypatch.setattr(rig.db.log, "append_external", delete_first)
+        rig.log.put("append_external", delete_first)
         assert (await send(client))["mission_id"] != old
 
 
@@ -305,20 +305,20 @@ async def test_a_directory_that_a_person_named_is_not_emptied(tmp_path: Path) ->
 
 @requirement("control:missions:resume")
 async def test_resuming_twice_at_once_starts_one_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as (rig, client):
         id_ = (await send(client))["mission_id"]
         await start_run(rig, id_)
         await end_run(rig, id_, Outcome.FAILED)
-        path, append = f"{CONTROL}/missions/{id_}/resume", rig.db.log.append_external
+        path, append = f"{CONTROL}/missions/{id_}/resume", rig.log.real.append_external
 
         async def other_first(*args: Any, **kwargs: Any) -> Any:
-            monkeypatch.setattr(rig.db.log, "append_external", append)
+            rig.log.take_away("append_external")
             assert (await client.post(path)).status_code == 200
             return await append(*args, **kwargs)
 
-        monkeypatch.setattr(rig.db.log, "append_external", other_first)
+        rig.log.put("append_external", other_first)
         assert (await client.post(path)).status_code == 200
         assert len((await client.get(f"{CONTROL}/missions/{id_}/queue")).json()["items"]) == 1
 
@@ -435,19 +435,19 @@ async def ask(rig: Rig, id_: str, kind: str, arguments: dict[str, Any]) -> None:
 
 @requirement("control:answers:first")
 async def test_an_answer_is_late_when_the_run_ends_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as (rig, client):
         id_ = (await send(client))["mission_id"]
         await start_run(rig, id_)
         await ask(rig, id_, "approval", {"command": "rm x"})
-        append = rig.db.log.append_external
+        append = rig.log.real.append_external
 
         async def end_first(*args: Any, **kwargs: Any) -> Any:
             await end_run(rig, id_, Outcome.CANCELLED)
             return await append(*args, **kwargs)
 
-        monkeypatch.setattr(rig.db.log, "append_external", end_first)
+        rig.log.put("append_external", end_first)
         body = {"tool_call_id": "approve:c1-0", "name": "x", "result": "allow"}
         assert (await client.post(f"{CONTROL}/tool_result", json=body)).status_code == 409
 

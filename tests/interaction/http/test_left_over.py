@@ -30,11 +30,11 @@ async def made(client: httpx2.AsyncClient) -> tuple[MissionId, Path]:
 
 @requirement("control:missions:deleted")
 async def test_deleting_twice_at_once_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as (rig, client):
         id_, folder = await made(client)
-        delete_mission, calls = rig.db.log.delete_mission, itertools.count()
+        delete_mission, calls = rig.log.real.delete_mission, itertools.count()
         both, committed, refused = anyio.Event(), anyio.Event(), anyio.Event()
 
         async def in_turn(*args: Any, **kwargs: Any) -> Any:
@@ -52,7 +52,7 @@ async def test_deleting_twice_at_once_leaves_nothing(
             if (await client.delete(f"{MISSIONS}/{id_}")).status_code == 404:
                 refused.set()
 
-        monkeypatch.setattr(rig.db.log, "delete_mission", in_turn)
+        rig.log.put("delete_mission", in_turn)
         with anyio.fail_after(5):
             async with anyio.create_task_group() as group:
                 group.start_soon(delete)
@@ -77,11 +77,11 @@ async def test_a_removal_that_was_planned_over_another_database_is_not_carried_o
 @requirement("control:missions:deleted")
 @pytest.mark.parametrize("is_cleaning", [True, False])
 async def test_a_mission_that_is_spoken_to_meanwhile_is_spared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cleaning: bool
+    tmp_path: Path, is_cleaning: bool
 ) -> None:
     async with served(tmp_path) as (rig, client):
         id_, _ = await made(client)
-        delete_mission = rig.db.log.delete_mission
+        delete_mission = rig.log.real.delete_mission
 
         async def speak_first(mission_id: MissionId, *args: Any, **kwargs: Any) -> Any:
             said = MessageReceived(
@@ -90,7 +90,7 @@ async def test_a_mission_that_is_spoken_to_meanwhile_is_spared(
             await rig.db.log.append_external(mission_id, said, key="message:1", owner=OWNER)
             return await delete_mission(mission_id, *args, **kwargs)
 
-        monkeypatch.setattr(rig.db.log, "delete_mission", speak_first)
+        rig.log.put("delete_mission", speak_first)
         if is_cleaning:
             cleaned = await client.post(f"{MISSIONS}/cleanup", json={})
             assert cleaned.json() == {"ok": True, "deleted_count": 0}
