@@ -86,11 +86,12 @@ class Follower:
             self._fit_limit(found)
         else:
             is_all = True
-        if is_all:
+        held = _within_reach(found)
+        if is_all and len(held) == len(found):
             self._seen_commits = commits
-        if found:
-            self.after = self._place(found[-1])
-        return found
+        if held:
+            self.after = self._place(held[-1])
+        return held
 
     @property
     def live(self) -> Sequence[LiveText]:
@@ -117,6 +118,16 @@ class Follower:
         if found:
             average = sum(len(record.json) for record in found) // len(found) + 1
             self._limit = min(LARGEST_READ, max(SMALLEST_READ, READ_BYTES // average))
+
+
+def _within_reach(records: Sequence[EncodedRecord]) -> Sequence[EncodedRecord]:
+    """As many of the first as a reader may hold while it takes nothing; always one."""
+    size = 0
+    for count, record in enumerate(records):
+        size += len(record.json)
+        if count and size > READ_BYTES:
+            return records[:count]
+    return records
 
 
 class MissionEvents:
