@@ -13,7 +13,8 @@ from open_agent.store.tables import metadata
 from open_agent.testing.database import open_memory_database
 from open_agent.testing.postgres import PostgresServer, running_postgres
 
-KINDS = ["memory", "sqlite", "postgres"]
+KINDS = ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+"""`make check` does without the one that has to be started."""
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ from tests.conformance.engines import ends, engine_on, is_in
 from tests.interaction.agent.rig import Rig, hanging, rig_on
 from tests.running import started
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = UserId("anna"), UserId("ben")
 SLOWLY = Turn(text="word " * 400, style=Style(chunk_chars=10, delay=0.02))
 

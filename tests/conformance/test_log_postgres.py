@@ -28,6 +28,8 @@ from open_agent.store.postgres.pool import open_pool
 from open_agent.testing.postgres import PostgresServer, running_postgres
 from tests.conformance.making import ANNA, BEN, claim, message, note, open_one, start_run
 
+pytestmark = pytest.mark.slow
+
 UNMOVED = 10**9
 SHORT_LEASE = 0.3
 WAITS_FOR_A_LOCK = (

@@ -182,6 +182,7 @@ async def test_of_a_change_and_the_run_that_takes_the_message_one_is_refused(
     assert len(done) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_ten_thousand_messages_keep_their_order_and_more_are_refused(db: Database) -> None:
     said = [message(f"{number}") for number in range(LONGEST_QUEUE)]

@@ -52,6 +52,8 @@ from tests.conformance.making import (
     waiting,
 )
 
+pytestmark = pytest.mark.slow
+
 UNMOVED = 10**9
 
 

@@ -7,6 +7,15 @@ from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.server import ScriptedServer
 from tests.interaction.cli.rig import Cli, play
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these start programs: they belong to `make test` and not to `make check`."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="module")
 def model_url() -> Generator[str]:

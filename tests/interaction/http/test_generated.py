@@ -26,6 +26,8 @@ from tests.histories import begun
 from tests.interaction.http.rig import Rig, served
 from tests.interaction.requirements import requirement
 
+pytestmark = pytest.mark.slow
+
 CASES = int(os.environ.get("OPEN_AGENT_FUZZ_CASES", "2000"))
 
 

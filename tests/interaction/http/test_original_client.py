@@ -12,6 +12,8 @@ from tests.crash.server_process import ServerProcess
 from tests.interaction.http.web_client import WebClient
 from tests.interaction.requirements import requirement
 
+pytestmark = pytest.mark.slow
+
 SECRET = "a-secret-that-only-tests-would-use-0123456789"
 USERS = [{"id": "anna", "username": "anna", "password": "password of anna"}]
 MODES: dict[str, tuple[dict[str, str], dict[str, str]]] = {

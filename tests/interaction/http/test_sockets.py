@@ -19,6 +19,8 @@ from tests.histories import begun
 from tests.interaction.http.rig import TOKEN, Rig, Stream, server
 from tests.interaction.requirements import requirement
 
+pytestmark = pytest.mark.slow
+
 SEND_BUFFER = 32 * 1024
 """Small, so that a reader that does not read is felt soon."""
 

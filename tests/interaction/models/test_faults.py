@@ -31,6 +31,8 @@ from open_agent.scripted.faults import (
 from open_agent.scripted.script import Asked, Call, Style, Tokens, Turn, say
 from tests.interaction.models.conftest import KEY, Connect, quick
 
+pytestmark = pytest.mark.slow
+
 SHORT = Style(chunk_chars=4)
 
 

@@ -13,6 +13,8 @@ from tests.crash.server_process import ServerProcess
 from tests.interaction.requirements import requirement
 from tests.running import running
 
+pytestmark = pytest.mark.slow
+
 STAYS = """
 import signal, time
 for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
