@@ -40,6 +40,7 @@ from open_agent.models.router import ModelRouter
 from open_agent.scripted.demo import demo
 from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.transport import ScriptedTransport
+from open_agent.server.collecting import give_back
 from open_agent.server.http import create_app
 from open_agent.server.logs import configure_logs
 from open_agent.server.services import Services
@@ -150,16 +151,19 @@ async def open_application(
             await engine.start()
         upkeep = asyncio.create_task(services.control.look_after())
         readiness.phase = Phase.READY
-        # 0.2 s to read the price list, which the first call would wait for.
-        warming = asyncio.create_task(
-            to_thread.run_sync(models.worst_case, settings.default_model, 0, 0)
-        )
+        warming = asyncio.create_task(_settle_down(models, settings.default_model))
         try:
             yield application
         finally:
             upkeep.cancel()
             await application.drain()
             await warming
+
+
+async def _settle_down(models: ModelRouter, model: str) -> None:
+    # 0.2 s to read the price list, which the first call would wait for.
+    await to_thread.run_sync(models.worst_case, model, 0, 0)
+    await to_thread.run_sync(give_back)
 
 
 @asynccontextmanager
