@@ -121,14 +121,15 @@ class MissionState(BaseModel):
         # Before the queue was kept apart, it stood in the state as it was.
         restored = MissionState.model_validate(fields)
         found: dict[int, PendingMessage] = {}
+        by_id: dict[MessageId, PendingMessage] = {}
         for record in records:
             match record.event:
                 case MessageReceived() as event:
-                    found[record.seq] = _pending(record.seq, event)
+                    message = _pending(record.seq, event)
+                    found[record.seq] = by_id[event.message_id] = message
                 case MessageEdited() as event:
-                    for message in found.values():
-                        if message.message_id == event.message_id:
-                            message.edited = record.seq
+                    if event.message_id in by_id:
+                        by_id[event.message_id].edited = record.seq
                 case _:
                     pass
         restored.pending += (found[seq] for seq in state.get("queue", ()))
