@@ -22,7 +22,6 @@ AT_ONCE = 2
 MOST_WAITING = 32
 SHORTEST = 8
 LONGEST = 1024
-PREFIX = "$argon2"
 _BUSY_SECONDS = 5
 
 T = TypeVar("T")
