@@ -17,6 +17,9 @@ DECLARATIONS = ("store/migrations/", "store/tables.py")
 
 GENERATED = ("store/migrations/versions/",)
 
+SETTINGS = ("setting_access.py", "setting_runs.py")
+"""Parts of `settings.py`, by what they are about."""
+
 LIBRARIES = {
     "procrastinate": ("engine/",),
     "sqlalchemy": ("store/",),
@@ -25,11 +28,11 @@ LIBRARIES = {
     "psycopg": ("store/",),
     "psycopg_pool": ("store/",),
     "fastapi": ("server/",),
-    "starlette": ("composition.py", "server/", "scripted/"),
+    "starlette": ("composition/", "server/", "scripted/"),
     "uvicorn": ("server/", "scripted/"),
     "typer": ("cli/",),
     "rich": ("cli/",),
-    "pydantic_settings": ("settings.py", "setting_types.py", "setting_access.py"),
+    "pydantic_settings": ("settings.py", "setting_types.py", *SETTINGS),
     "dotenv": ("settings.py",),
     "jwt": ("services/access/",),
     "pwdlib": ("services/access/",),
@@ -39,9 +42,10 @@ LIBRARIES = {
     "mcp": ("mcp/", "server/mcp.py"),
     "openai": (),
     "requests": (),
-    "open_agent.settings": ("admission.py", "composition.py", "cli/"),
-    "open_agent.setting_types": ("settings.py", "setting_access.py"),
+    "open_agent.settings": ("admission.py", "composition/", "cli/"),
+    "open_agent.setting_types": ("settings.py", *SETTINGS),
     "open_agent.setting_access": ("settings.py",),
+    "open_agent.setting_runs": ("settings.py",),
     "open_agent.testing": (),
 }
 """Who alone may import what."""

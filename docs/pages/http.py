@@ -9,7 +9,7 @@ import anyio
 from fastapi import FastAPI
 
 from docs.pages.table import table
-from open_agent.composition import open_application
+from open_agent.composition.application import open_application
 from open_agent.settings import Settings
 
 INTRODUCTION = """\

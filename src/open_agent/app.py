@@ -13,7 +13,7 @@ def make_servers() -> ServerBuilder:
     # and stops a busy server for 60 ms every now and then.
     gc.disable()
     # 0.6 s: everything there is.
-    from open_agent.composition import Servers
+    from open_agent.composition.servers import Servers
 
     collect_seldom()
     gc.enable()

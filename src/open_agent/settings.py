@@ -24,17 +24,13 @@ from pydantic_settings import (
 )
 
 from open_agent.core.errors import Invalid
-from open_agent.core.money import from_cents
-from open_agent.core.run import Limits
 from open_agent.setting_access import AccessSettings
+from open_agent.setting_runs import RunSettings
 from open_agent.setting_types import (
     ApprovalRule,
-    ApprovalRules,
-    Cents,
     Count,
     DatabaseAddress,
     Folder,
-    Hours,
     LogLevel,
     ModelPrice,
     ModelPrices,
@@ -87,7 +83,7 @@ def _offer(given: _Given, name: str, value: Any, origin: str) -> None:
         given.setdefault(name, (value, origin))
 
 
-class Settings(AccessSettings):
+class Settings(AccessSettings, RunSettings):
     """Everything an operator can set, checked. The names in the environment are upper case."""
 
     openrouter_api_key: SecretStr | None = setting(
@@ -148,31 +144,6 @@ class Settings(AccessSettings):
     )
     port: Port = setting(
         3000, "The port to listen on; 0 takes a free one.", "a number from 0 to 65535"
-    )
-    max_iterations: Count = setting(50, "Steps (model calls) that one run may take.", _WHOLE)
-    max_wall_seconds: Count = setting(6 * 3600, "Seconds that one run may last.", _WHOLE)
-    default_budget_cents: Cents = setting(
-        1000,
-        "What a run may spend when its task names no budget, in cents; 0 means no budget.",
-        "a whole number, 0 or above",
-    )
-    approvals: ApprovalRules = setting(
-        (),
-        "Which calls of tools are allowed, asked about or denied, as JSON; the first rule that fits"
-        " decides, and without one a call is allowed. See the guide on approvals.",
-        '[{"action": "ask", "command": "git push*"}, {"action": "deny", "effect": "network"}]',
-    )
-    answer_seconds: Count = setting(
-        3600, "How long a person has to answer a question before its default is taken.", _WHOLE
-    )
-    max_parallel_missions: Count = setting(
-        4, "Missions, tasks included, that one user has at work at once.", _WHOLE
-    )
-    stale_mission_hours: Hours = setting(
-        0,
-        "Hours without any event after which an active mission at rest is called interrupted; 0"
-        " means never.",
-        "a whole number, 0 or above",
     )
     pass_environment: Words = setting(
         (),
@@ -273,15 +244,6 @@ class Settings(AccessSettings):
         """Whether an endpoint was named, but none of its models: then the script answers."""
         given = self._origins
         return self.is_demo and "openrouter_base_url" in given and "default_model" not in given
-
-    @property
-    def limits(self) -> Limits:
-        """What a run may use when its task says nothing else."""
-        return Limits(
-            steps=self.max_iterations,
-            wall_seconds=self.max_wall_seconds,
-            budget_microdollars=from_cents(self.default_budget_cents),
-        )
 
     @property
     def child_environment(self) -> dict[str, str]:
