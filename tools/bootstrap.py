@@ -72,8 +72,19 @@ def main() -> None:
             print(find_uv())
         elif kind == "wheel":
             build(find_uv())
-        elif not is_set_up(kind):
-            sync(find_uv(), kind)
+        else:
+            if not is_set_up(kind):
+                sync(find_uv(), kind)
+            if kind == "dev":
+                fetch_programs()
+
+
+def fetch_programs() -> None:
+    """Fetch what only tests run, with the Python of `.venv`, which has Node beside it."""
+    python = VENV / "bin" / "python"
+    done = subprocess.run([python, "-I", ROOT / "tools" / "programs.py"], check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
 
 
 def is_set_up(kind: str) -> bool:
