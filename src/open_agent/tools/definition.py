@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Concatenate, Protocol
+from typing import Any, Concatenate, Generic, Protocol
 
 import anyio
+from typing_extensions import TypeVar
 
 from open_agent.core.ids import CallId, MissionId, RunId
 from open_agent.events.blobs import BlobStore
@@ -43,6 +44,14 @@ class ToolFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolImage:
+    """A picture that a call gives back, as a file of its kind holds it."""
+
+    data: bytes
+    media_type: str = "image/png"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOutput:
     """What came of a call."""
 
@@ -58,6 +67,8 @@ class ToolOutput:
     """What the call started and left running."""
     is_failure: bool = False
     """It did not do what was asked, though there is something to show."""
+    images: tuple[ToolImage, ...] = ()
+    """What there is to see, for those who can."""
     events: tuple[Event, ...] = ()
     """What happens to the mission with it."""
     cost_microdollars: int = 0
@@ -107,7 +118,12 @@ class ToolContext:
         return ProcessOwner(self.mission_id, self.run_id)
 
 
-class Tool(Protocol):
+C = TypeVar("C", default=ToolContext)
+"""What the calls of a tool are given: most act in a workspace, as a run does."""
+C_contra = TypeVar("C_contra", contravariant=True, default=ToolContext)
+
+
+class Tool(Protocol[C_contra]):
     """Something the model may do."""
 
     @property
@@ -133,7 +149,7 @@ class Tool(Protocol):
         """
         ...
 
-    async def invoke(self, ctx: ToolContext, arguments: Mapping[str, Any]) -> ToolOutput:
+    async def invoke(self, ctx: C_contra, arguments: Mapping[str, Any]) -> ToolOutput:
         """Do it, with arguments that `parse` returned.
 
         Raises:
@@ -142,13 +158,13 @@ class Tool(Protocol):
         ...
 
 
-ToolFunction = Callable[Concatenate[ToolContext, ...], Awaitable[str | ToolOutput]]
+ToolFunction = Callable[Concatenate[C, ...], Awaitable[str | ToolOutput]]
 
 
-class FunctionTool:
+class FunctionTool(Generic[C]):
     """A tool made of a function; see `tool`."""
 
-    def __init__(self, function: ToolFunction, *, effect: Effect, timeout: float) -> None:
+    def __init__(self, function: ToolFunction[C], *, effect: Effect, timeout: float) -> None:
         self._function = function
         self.name: str = getattr(function, "__name__", "")
         self.effect = effect
@@ -182,7 +198,7 @@ class FunctionTool:
         except ValueError as error:
             raise ToolFailed(f"{self.name} was not called: {error}") from None
 
-    async def invoke(self, ctx: ToolContext, arguments: Mapping[str, Any]) -> ToolOutput:
+    async def invoke(self, ctx: C, arguments: Mapping[str, Any]) -> ToolOutput:
         """Do it within its deadline; see `Tool`."""
         with anyio.move_on_after(self.timeout) as scope:
             try:
@@ -199,7 +215,7 @@ class FunctionTool:
         )
 
 
-def tool(*, effect: Effect, timeout: float) -> Callable[[ToolFunction], FunctionTool]:
+def tool(*, effect: Effect, timeout: float) -> Callable[[ToolFunction[C]], FunctionTool[C]]:
     """Make a tool of a function `(ctx, …)`.
 
     Its name is the function's; its description and those of its parameters are the docstring's.
@@ -209,7 +225,7 @@ def tool(*, effect: Effect, timeout: float) -> Callable[[ToolFunction], Function
         timeout: Seconds after which a call is stopped and answered as failed.
     """
 
-    def make(function: ToolFunction) -> FunctionTool:
+    def make(function: ToolFunction[C]) -> FunctionTool[C]:
         assert inspect.iscoroutinefunction(function)
         return FunctionTool(function, effect=effect, timeout=timeout)
 

@@ -6,15 +6,15 @@ loop asks which tool it is.
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic
 
-from open_agent.tools.definition import Tool
+from open_agent.tools.definition import C, Tool
 
 
-class Toolbox:
+class Toolbox(Generic[C]):
     """A set of tools in a fixed order, so that what a provider has cached stays valid."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    def __init__(self, tools: Iterable[Tool[C]]) -> None:
         self._tools = {tool.name: tool for tool in tools}
 
     @property
@@ -22,7 +22,7 @@ class Toolbox:
         """Their names, in order."""
         return list(self._tools)
 
-    def get(self, name: str) -> Tool | None:
+    def get(self, name: str) -> Tool[C] | None:
         """The tool of that name."""
         return self._tools.get(name)
 
