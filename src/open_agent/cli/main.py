@@ -16,6 +16,7 @@ from open_agent import __version__
 from open_agent.cli.access import add_access
 from open_agent.cli.conversing import add_conversing
 from open_agent.cli.exits import Exit, exit_of_error
+from open_agent.cli.mcp import add_mcp
 from open_agent.cli.options import (
     DataDir,
     EnvFile,
@@ -80,6 +81,7 @@ def build(invocation: Invocation) -> typer.Typer:
     add_conversing(app, invocation.builder)
     _add_looking_after(app)
     add_access(app, invocation.builder)
+    add_mcp(app)
     return app
 
 

@@ -1,0 +1,121 @@
+"""`open-agent mcp host` and `open-agent mcp desktop`: MCP servers for the client that starts them."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import anyio
+import structlog
+
+from open_agent.cli.options import Place
+from open_agent.mcp.servers.desktop.sessions import Desktops
+from open_agent.mcp.servers.desktop.standard import desktop_tools
+from open_agent.mcp.servers.host import host_tools
+from open_agent.mcp.servers.offering import tool_server
+from open_agent.mcp.servers.scratch import SUPERVISOR_LOCK, scratch_folder
+from open_agent.mcp.servers.stdio import serve_stdio
+from open_agent.settings import Settings
+from open_agent.store.blobs import FileBlobs
+from open_agent.tools.ports import WebSearch
+from open_agent.tools.web.addresses import AddressGuard
+from open_agent.tools.web.fetching import GuardedFetcher
+from open_agent.tools.web.metasearch import MetaSearch
+from open_agent.tools.web.tavily import TavilySearch
+from open_agent.workspaces.hiding import hide_this_process
+from open_agent.workspaces.host import HostIsolation
+from open_agent.workspaces.isolation import Isolation
+from open_agent.workspaces.programs import find_ripgrep
+from open_agent.workspaces.supervised import SupervisedProcesses
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a server is made of.
+
+    Attributes:
+        folder: For what it keeps while it runs.
+        workspace: Where its tools work.
+    """
+
+    settings: Settings
+    folder: Path
+    workspace: Path
+    isolation: Isolation
+
+
+def serve_host(place: Place) -> None:
+    """Serve the tools of runs until the client has gone."""
+
+    async def serve(around: Surroundings) -> None:
+        settings = around.settings
+        guard = AddressGuard(allow_private=settings.allow_private_hosts, own_ports=lambda: ())
+        offer = await host_tools(
+            around.workspace,
+            around.isolation,
+            FileBlobs(around.folder / "outputs"),
+            GuardedFetcher(guard),
+            _search(settings),
+        )
+        await serve_stdio(tool_server(offer))
+
+    _run(place, serve)
+
+
+def serve_desktop(place: Place) -> None:
+    """Serve the desktop tools until the client has gone, and every screen with it."""
+
+    async def serve(around: Surroundings) -> None:
+        workspace = await around.isolation.workspace(around.workspace)
+        desktops = Desktops(
+            around.isolation, workspace.root, around.folder, around.settings.desktop_resolution
+        )
+        async with desktops:
+            await serve_stdio(tool_server(desktop_tools(desktops, workspace)))
+
+    _run(place, serve)
+
+
+def _run(place: Place, serve: Callable[[Surroundings], Awaitable[None]]) -> NoReturn:
+    """Serve until the client or a signal ends it; then nothing is left, and the process ends."""
+    settings = Settings.load(place.overrides, env_file=place.env_file)
+    hide_this_process()
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    anyio.run(_serve, settings, serve)
+    # A search whose call was cancelled may still wait for its answer, in a thread.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(settings: Settings, serve: Callable[[Surroundings], Awaitable[None]]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(_end_at_signal, group.cancel_scope)
+        async with _surroundings(settings) as around:
+            await serve(around)
+        group.cancel_scope.cancel()
+
+
+async def _end_at_signal(serving: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for _ in signals:
+            serving.cancel()
+
+
+@asynccontextmanager
+async def _surroundings(settings: Settings) -> AsyncGenerator[Surroundings]:
+    with scratch_folder() as folder:
+        async with SupervisedProcesses(folder / SUPERVISOR_LOCK) as processes:
+            environment = settings.child_environment
+            ripgrep = find_ripgrep(environment.get("PATH"))
+            isolation = HostIsolation(processes, environment, {"rg": ripgrep} if ripgrep else {})
+            workspace = settings.open_agent_workspace or Path.cwd()
+            yield Surroundings(settings, folder, workspace, isolation)
+
+
+def _search(settings: Settings) -> WebSearch:
+    key = settings.tavily_api_key
+    return MetaSearch() if key is None else TavilySearch(key.get_secret_value())
