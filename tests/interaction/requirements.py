@@ -15,6 +15,7 @@ from tests.interaction.promises import (
     clients,
     control,
     foundation,
+    mcp_servers,
     missions,
     product,
     working,
@@ -31,6 +32,7 @@ PROMISES: dict[str, Promise] = {
     **foundation.PROMISES,
     **working.PROMISES,
     **missions.PROMISES,
+    **mcp_servers.PROMISES,
 }
 
 

@@ -258,6 +258,7 @@ class Feed:
         self._writing: dict[MissionId, UserId] = {}
         """Whose the missions are that ask a model or call tools now."""
         self._is_closed = False
+        self._closing = asyncio.Event()
         self._opened = 0
 
     def committed(self, owner: UserId, records: Sequence[EncodedRecord]) -> None:
@@ -313,6 +314,7 @@ class Feed:
     def close(self) -> None:
         """Wake every watcher for the last time: the server is stopping."""
         self._is_closed = True
+        self._closing.set()
         for watched in [*self._missions.values(), *self._owners.values()]:
             watched.wake()
 
@@ -320,6 +322,10 @@ class Feed:
     def is_closed(self) -> bool:
         """Watchers must end their streams now."""
         return self._is_closed
+
+    async def until_closed(self) -> None:
+        """Return when the server is stopping."""
+        await self._closing.wait()
 
     @property
     def watchers(self) -> int:

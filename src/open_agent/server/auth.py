@@ -35,6 +35,9 @@ ACTOR = "open_agent.actor"
 WATCH = "open_agent.watch"
 """In the scope: `with scope[WATCH](on_end)` calls back when the caller's credential ends."""
 
+SAYS_ITSELF = frozenset({"/mcp"})
+"""Where not the method says what a request may change, but what is within; it is checked there."""
+
 COOKIE = "open_agent_session"
 PREFIXES = ("Bearer ", "bearer ")
 PROXIED = (b"forwarded", b"x-real-ip", b"via")
@@ -67,7 +70,8 @@ class Authentication:
             try:
                 actor = await self._actor(scope, Headers(scope))
                 is_write = scope["type"] == "websocket" or scope["method"] not in READING
-                require_scope(actor, Rights.WRITE if is_write else Rights.READ)
+                needs_write = is_write and scope["path"] not in SAYS_ITSELF
+                require_scope(actor, Rights.WRITE if needs_write else Rights.READ)
             except OpenAgentError as error:
                 await refuse(response_to(error), scope, receive, send)
                 return

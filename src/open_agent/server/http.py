@@ -15,6 +15,7 @@ from open_agent.server.auth import Authentication, IsOwnAccount
 from open_agent.server.boundary import Boundary
 from open_agent.server.control.stream import ControlStreams
 from open_agent.server.descriptions import add_streamed
+from open_agent.server.mcp import McpEndpoint
 from open_agent.server.peer import is_own_account
 from open_agent.server.perimeter import Perimeter
 from open_agent.server.routes import (
@@ -25,6 +26,7 @@ from open_agent.server.routes import (
     control_queue,
     docs,
     keys,
+    mcp,
     mission_list,
     missions,
     processes,
@@ -51,6 +53,7 @@ _ROUTES = (
     processes,
     runs,
     docs,
+    mcp,
 )
 
 DESCRIPTION = (
@@ -119,6 +122,7 @@ def create_app(services: Services, options: HttpOptions | None = None) -> FastAP
     app.state.control_streams = ControlStreams(
         services.missions, services.control, keep_alive=options.keep_alive
     )
+    app.state.mcp = McpEndpoint(services)
     errors.install(app)
     for module in _ROUTES:
         app.include_router(module.router)

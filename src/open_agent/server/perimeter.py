@@ -26,8 +26,11 @@ SAME_ORIGIN = "open_agent.is_same_origin"
 """In the scope: a page of this server itself caused this request, and its browser says so."""
 
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID, Idempotency-Key"
-EXPOSED_HEADERS = "Link, Retry-After, Location"
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Last-Event-ID, Idempotency-Key, Mcp-Session-Id, "
+    "Mcp-Protocol-Version"
+)
+EXPOSED_HEADERS = "Link, Retry-After, Location, Mcp-Session-Id"
 PREFLIGHT_SECONDS = 600
 
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")

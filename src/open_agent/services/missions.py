@@ -138,6 +138,15 @@ class MissionEvents:
         self._missions = missions
         self._feed = feed
 
+    @property
+    def is_closed(self) -> bool:
+        """The server is stopping: whatever is open must end."""
+        return self._feed.is_closed
+
+    async def until_closed(self) -> None:
+        """Return when the server is stopping."""
+        await self._feed.until_closed()
+
     async def get(self, actor: Actor, mission_id: MissionId) -> Mission:
         """A mission of the actor's.
 

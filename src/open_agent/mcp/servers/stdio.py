@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import mcp_types as types
+import pydantic_core
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server.lowlevel.server import Server
 from mcp.shared.message import SessionMessage
@@ -103,11 +104,19 @@ def _message(line: bytes) -> types.JSONRPCMessage | None:
     if not line.strip():
         return None
     try:
-        return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    except ValidationError as error:
-        if any(problem["type"] == "json_invalid" for problem in error.errors(include_input=False)):
-            return _error(types.PARSE_ERROR, "This line is not JSON.")
-        return _error(types.INVALID_REQUEST, "This line is not one JSON-RPC 2.0 message.")
+        said: object = pydantic_core.from_json(line)
+    except ValueError:
+        return _error(types.PARSE_ERROR, "This line is not JSON.")
+    with contextlib.suppress(ValidationError):
+        message = types.jsonrpc_message_adapter.validate_python(said, by_name=False)
+        # One with an id that is none is no notification: its sender waits for an answer.
+        if not (isinstance(message, types.JSONRPCNotification) and _has_id(said)):
+            return message
+    return _error(types.INVALID_REQUEST, "This line is not one JSON-RPC 2.0 message.")
+
+
+def _has_id(said: object) -> bool:
+    return isinstance(said, dict) and "id" in said
 
 
 def _error(code: int, message: str) -> types.JSONRPCError:

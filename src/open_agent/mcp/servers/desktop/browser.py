@@ -46,8 +46,9 @@ async def launch(session: Session, url: str) -> Process:
     """
     options = [*_OPTIONS, f"--user-data-dir={session.folder / 'browser'}"]
     if os.geteuid() == 0:
-        # Its own sandbox does not work for root, and it refuses to start.
-        options.append("--no-sandbox")
+        # Its own sandbox does not work for root, and it refuses to start. The other option keeps
+        # it from saying so across the page.
+        options += ["--no-sandbox", "--test-type"]
     process = await start(session.around, BROWSER, *options, "--", url)
     process.release()
     session.browser = process

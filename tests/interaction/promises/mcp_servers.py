@@ -1,0 +1,38 @@
+"""What is promised of our own MCP servers."""
+
+from tests.interaction.promises.promise import Promise
+
+PROMISES: dict[str, Promise] = {
+    "mcp-servers:host:tools": Promise(
+        "original", "Any MCP client finds the tools of the registry and uses them in its workspace."
+    ),
+    "mcp-servers:host:secrets": Promise(
+        "design", "Commands see nothing of what only the server was given."
+    ),
+    "mcp-servers:calls:errors": Promise(
+        "issue", "A refusal is shown to the model; what cannot be a call is an error to the client."
+    ),
+    "mcp-servers:calls:together": Promise("issue", "A long call blocks nothing else."),
+    "mcp-servers:calls:cancel": Promise(
+        "issue", "A cancelled call ends with all that it started, and is not answered."
+    ),
+    "mcp-servers:calls:progress": Promise(
+        "issue", "Live output reaches clients that ask for progress."
+    ),
+    "mcp-servers:calls:bounded": Promise(
+        "design", "A long output is cut, says so, and can be read whole."
+    ),
+    "mcp-servers:stdio:hostile": Promise(
+        "issue", "Garbage, huge lines and unknown methods are answered, and the server goes on."
+    ),
+    "mcp-servers:stdio:protocol-only": Promise(
+        "issue", "Standard output carries the protocol and nothing else."
+    ),
+    "mcp-servers:stdio:ends-with-client": Promise(
+        "issue", "When the client or the server goes, however it goes, nothing is left."
+    ),
+    "mcp-servers:stdio:eras": Promise("design", "Every revision of the protocol is spoken."),
+    "mcp-servers:stdio:settings": Promise(
+        "design", "A wrong setting is said on standard error, and ends the server at once."
+    ),
+}
