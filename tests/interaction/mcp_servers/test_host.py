@@ -28,6 +28,7 @@ from tests.running import gone, running, started
 @requirement("mcp-servers:host:tools")
 async def test_a_client_finds_and_uses_every_tool_of_the_registry(tmp_path: Path) -> None:
     async with connected("host", tmp_path) as client:
+        assert client.server_info is not None
         assert client.server_info.name == "open-agent-host"
         tools = (await client.list_tools()).tools
         assert [tool.name for tool in tools] == [tool.name for tool in TOOLS]

@@ -35,4 +35,35 @@ PROMISES: dict[str, Promise] = {
     "mcp-servers:stdio:settings": Promise(
         "design", "A wrong setting is said on standard error, and ends the server at once."
     ),
+    "mcp-servers:stdio:inspector": Promise(
+        "issue", "The official inspector uses our stdio servers and finds their schemas portable."
+    ),
+    "mcp-servers:desktop:tools": Promise(
+        "original", "The nine desktop tools, with the original's names, parameters and results."
+    ),
+    "mcp-servers:desktop:browser": Promise(
+        "original", "A browser on the screen is used by mouse and keyboard."
+    ),
+    "mcp-servers:desktop:apart": Promise(
+        "issue", "Sessions of two servers never have the same display, nor touch each other."
+    ),
+    "mcp-servers:desktop:ends": Promise(
+        "issue", "A killed server leaves no program, no lock and no socket of its screens."
+    ),
+    "mcp-servers:desktop:private": Promise(
+        "design", "Only who has the secret of a screen can open it."
+    ),
+    "mcp-servers:desktop:files": Promise(
+        "issue", "Screenshots lie in one folder of the workspace, whatever name is asked for."
+    ),
+    "mcp-servers:desktop:bounds": Promise(
+        "issue", "Everything on a screen is bounded, and what cannot be done is said."
+    ),
+    "mcp-servers:desktop:missing": Promise(
+        "issue", "A missing program is named with the Debian package that has it."
+    ),
+    "mcp-servers:http:conformance": Promise(
+        "issue", "The official conformance suite finds nothing but what is named, with reasons."
+    ),
+    "mcp-servers:http:inspector": Promise("issue", "The official inspector uses `/mcp`."),
 }

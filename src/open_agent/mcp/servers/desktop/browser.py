@@ -3,6 +3,7 @@
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 
@@ -14,6 +15,8 @@ from open_agent.workspaces.processes import Process
 
 SHOWN_SECONDS = 20.0
 LONGEST_URL = 8_000
+DEEPEST = 60
+"""Characters of `TMPDIR`; a socket's path has at most 107."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _OPTIONS = (
@@ -49,7 +52,8 @@ async def launch(session: Session, url: str) -> Process:
         # Its own sandbox does not work for root, and it refuses to start. The other option keeps
         # it from saying so across the page.
         options += ["--no-sandbox", "--test-type"]
-    process = await start(session.around, BROWSER, *options, "--", url)
+    env = {key: value for key, value in session.around.env.items() if not _is_deep(key, value)}
+    process = await start(replace(session.around, env=env), BROWSER, *options, "--", url)
     process.release()
     session.browser = process
     with anyio.move_on_after(SHOWN_SECONDS), suppress(FileNotFoundError):
@@ -58,6 +62,11 @@ async def launch(session: Session, url: str) -> Process:
                 raise ToolFailed(f"The browser ended at once (exit {process.exit_code}).")
             await anyio.sleep(0.1)
     return process
+
+
+def _is_deep(name: str, value: str) -> bool:
+    """A folder in which the browser makes a socket whose path is too long, and dies of it."""
+    return name == "TMPDIR" and len(value) > DEEPEST
 
 
 async def _has_window(session: Session) -> bool:

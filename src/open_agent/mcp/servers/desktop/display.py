@@ -35,8 +35,8 @@ class Display:
 async def start_display(around: Surroundings, folder: Path, resolution: str) -> Display:
     """Start an X server.
 
-    It chooses its own number, so that two of them, of whatever programs, cannot have the same, and
-    looks after its own lock; nothing here touches anybody's.
+    It chooses its own number, the first whose socket nobody has, so that two of them, of whatever
+    programs, cannot have the same. It makes no lock file, and nothing here touches anybody's.
 
     Raises:
         ToolFailed: It does not start, or is not installed.

@@ -1,7 +1,7 @@
 """Sessions: each a screen of its own, with its windows and perhaps a browser.
 
 They belong to the server that started them and end with it, however it ends: each program is a
-process of the port, and the X server removes its own lock.
+process of the port, and the X server removes its own socket.
 """
 
 import re
