@@ -49,6 +49,10 @@ MISSION, RUN = Rule(Kind.OBJECT, "mission"), Rule(Kind.OBJECT, "run")
 QUEUED = {"message_id": "00000000-0000-4000-8000-000000000000"}
 
 RULES: dict[str, Rule] = {
+    # Whose the objects are that its tools are asked for, `test_mcp.py` says.
+    "GET /mcp": OWN,
+    "POST /mcp": OWN,
+    "DELETE /mcp": OWN,
     "GET /api/health": PUBLIC,
     "GET /api/ready": PUBLIC,
     "GET /link": PUBLIC,

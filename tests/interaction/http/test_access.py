@@ -38,7 +38,7 @@ def routes(found: Iterable[BaseRoute]) -> Iterator[APIRoute]:
 def paths(app: FastAPI) -> list[str]:
     """Every path of the application, with ids filled in, and some that it does not have."""
     own = [re.sub(r"{[^}]*}", new_uuid(), route.path) for route in routes(app.routes)]
-    assert {"/api/health", "/api/task", "/docs", "/openapi.json"} < set(own)
+    assert {"/api/health", "/api/task", "/docs", "/mcp", "/openapi.json"} < set(own)
     return [
         *own,
         *("/", "/nope", "/api", "/api/", "/api/health/", "/api//health", "/API/HEALTH"),

@@ -66,4 +66,26 @@ PROMISES: dict[str, Promise] = {
         "issue", "The official conformance suite finds nothing but what is named, with reasons."
     ),
     "mcp-servers:http:inspector": Promise("issue", "The official inspector uses `/mcp`."),
+    "mcp-servers:http:tools": Promise(
+        "issue", "`/mcp` hands over tasks, shows their progress, takes messages and answers, stops."
+    ),
+    "mcp-servers:http:progress": Promise(
+        "design", "Progress is read by cursor, waited for, and bounded."
+    ),
+    "mcp-servers:http:owner": Promise("design", "Over `/mcp`, nobody reaches another's work."),
+    "mcp-servers:http:sessions": Promise(
+        "design",
+        "Sessions are bounded, belong to one credential, prove nothing, and end with it.",
+    ),
+    "mcp-servers:http:scopes": Promise("issue", "Over `/mcp`, a key that reads changes nothing."),
+    "mcp-servers:http:perimeter": Promise(
+        "design", "`/mcp` checks Host, Origin, cookies and bodies as every other address does."
+    ),
+    "mcp-servers:http:hostile": Promise("design", "No request to `/mcp` fails inside."),
+    "mcp-servers:http:drain": Promise(
+        "design", "Streams and waiting calls of `/mcp` end when the server stops."
+    ),
+    "mcp-servers:http:cheap": Promise(
+        "design", "A server to which nobody speaks MCP does not pay for it."
+    ),
 }
