@@ -199,7 +199,14 @@ async def test_a_listed_origin_may_ask_and_read_everything(
     assert (reply.status_code, reply.text) == (204, "")
     assert reply.headers["access-control-allow-origin"] == OWN_ORIGINS[2]
     allowed = reply.headers["access-control-allow-headers"].lower().split(", ")
-    assert set(allowed) == {"authorization", "content-type", "last-event-id", "idempotency-key"}
+    assert set(allowed) == {
+        "authorization",
+        "content-type",
+        "last-event-id",
+        "idempotency-key",
+        "mcp-session-id",
+        "mcp-protocol-version",
+    }
     assert "DELETE" in reply.headers["access-control-allow-methods"]
     for path, status in (("/api/tasks", 200), ("/nope", 404)):
         reply = await client.get(path, headers=origin)
