@@ -88,4 +88,10 @@ PROMISES: dict[str, Promise] = {
     "mcp-servers:http:cheap": Promise(
         "design", "A server to which nobody speaks MCP does not pay for it."
     ),
+    "mcp-servers:opencode:host-and-desktop": Promise(
+        "issue", "The real OpenCode works with our host tools and on our desktop."
+    ),
+    "mcp-servers:opencode:remote": Promise(
+        "issue", "The real OpenCode hands tasks to the server over `/mcp`."
+    ),
 }
