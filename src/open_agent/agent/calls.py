@@ -235,6 +235,7 @@ async def _return(
             exit_code=output.exit_code,
             diff=output.diff,
             spilled=output.spilled,
+            images=list(output.images),
             background=list(output.background),
             cost_microdollars=output.cost_microdollars,
         ),

@@ -62,6 +62,8 @@ class ToolOutput:
     """What happens to the mission with it."""
     cost_microdollars: int = 0
     """What was spent elsewhere to do it."""
+    images: tuple[BlobRef, ...] = ()
+    """What models that see are shown besides; `content` says where it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
