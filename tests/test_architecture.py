@@ -17,7 +17,7 @@ DECLARATIONS = ("store/migrations/", "store/tables.py")
 
 GENERATED = ("store/migrations/versions/",)
 
-SETTINGS = ("setting_access.py", "setting_runs.py")
+SETTINGS = ("setting_access.py", "setting_mcp.py", "setting_runs.py")
 """Parts of `settings.py`, by what they are about."""
 
 LIBRARIES = {
@@ -40,11 +40,13 @@ LIBRARIES = {
     "ddgs": ("tools/",),
     "trafilatura": ("tools/",),
     "mcp": ("mcp/", "server/mcp.py"),
+    "mcp_types": ("mcp/", "server/mcp.py"),
     "openai": (),
     "requests": (),
     "open_agent.settings": ("admission.py", "composition/", "cli/"),
     "open_agent.setting_types": ("settings.py", *SETTINGS),
     "open_agent.setting_access": ("settings.py",),
+    "open_agent.setting_mcp": ("settings.py",),
     "open_agent.setting_runs": ("settings.py",),
     "open_agent.testing": (),
 }
@@ -159,7 +161,7 @@ def test_imports_inside_functions_are_listed_and_say_what_they_cost() -> None:
                 continue
             library = used.module.partition(".")[0]
             is_wiring = library == "open_agent" and is_in(
-                source, ("app.py", "cli/", "store/database.py")
+                source, ("app.py", "cli/", "store/database.py", "mcp/client/pool.py")
             )
             if library not in LAZY and not is_wiring:
                 problems.append(f"{source}:{used.line}: import {used.module} at the top")

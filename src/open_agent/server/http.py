@@ -25,12 +25,16 @@ from open_agent.server.routes import (
     control_queue,
     docs,
     keys,
+    mcp,
+    mcp_reading,
+    mcp_sign_in,
     mission_list,
     missions,
     processes,
     runs,
     system,
     tasks,
+    tools,
     users,
 )
 from open_agent.server.services import Services
@@ -50,6 +54,10 @@ _ROUTES = (
     missions,
     processes,
     runs,
+    mcp_sign_in,
+    mcp,
+    mcp_reading,
+    tools,
     docs,
 )
 
