@@ -17,7 +17,12 @@ DECLARATIONS = ("store/migrations/", "store/tables.py")
 
 GENERATED = ("store/migrations/versions/",)
 
-SETTINGS = ("setting_access.py", "setting_mcp_servers.py", "setting_runs.py")
+SETTINGS = (
+    "setting_access.py",
+    "setting_mcp.py",
+    "setting_mcp_servers.py",
+    "setting_runs.py",
+)
 """Parts of `settings.py`, by what they are about."""
 
 LIBRARIES = {
@@ -40,12 +45,14 @@ LIBRARIES = {
     "ddgs": ("tools/",),
     "trafilatura": ("tools/",),
     "mcp": ("mcp/", "server/mcp.py"),
+    "mcp_types": ("mcp/", "server/mcp.py"),
     "openai": (),
     "requests": (),
     "open_agent.settings": ("admission.py", "composition/", "cli/"),
     "open_agent.setting_types": ("settings.py", *SETTINGS),
     "open_agent.setting_access": ("settings.py",),
     "open_agent.setting_mcp_servers": ("settings.py",),
+    "open_agent.setting_mcp": ("settings.py",),
     "open_agent.setting_runs": ("settings.py",),
     "open_agent.testing": (),
 }
@@ -160,7 +167,8 @@ def test_imports_inside_functions_are_listed_and_say_what_they_cost() -> None:
                 continue
             library = used.module.partition(".")[0]
             is_wiring = library == "open_agent" and is_in(
-                source, ("app.py", "cli/", "server/mcp.py", "store/database.py")
+                source,
+                ("app.py", "cli/", "mcp/client/pool.py", "server/mcp.py", "store/database.py"),
             )
             if library not in LAZY and not is_wiring:
                 problems.append(f"{source}:{used.line}: import {used.module} at the top")

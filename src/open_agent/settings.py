@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from open_agent.core.errors import Invalid
 from open_agent.setting_access import AccessSettings
+from open_agent.setting_mcp import McpSettings
 from open_agent.setting_mcp_servers import McpServerSettings
 from open_agent.setting_runs import RunSettings
 from open_agent.setting_types import (
@@ -84,7 +85,7 @@ def _offer(given: _Given, name: str, value: Any, origin: str) -> None:
         given.setdefault(name, (value, origin))
 
 
-class Settings(AccessSettings, RunSettings, McpServerSettings):
+class Settings(AccessSettings, RunSettings, McpSettings, McpServerSettings):
     """Everything an operator can set, checked. The names in the environment are upper case."""
 
     openrouter_api_key: SecretStr | None = setting(

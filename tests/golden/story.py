@@ -400,6 +400,7 @@ async def answer_step_one(task: Mission) -> None:
             duration_ms=1_500,
             exit_code=0,
             spilled=OUTPUT,
+            images=[OUTPUT],
             background=[
                 BackgroundProcess(pid=4711, command="python3 -m http.server", is_kept=True)
             ],

@@ -1,13 +1,16 @@
 """Asking the model: the intent and its worst case first, then the call, then what came of it."""
 
+from base64 import b64encode
 from datetime import timedelta
 
 import pydantic_core
+import structlog
 
 from open_agent.agent.answers import to_requested_calls
 from open_agent.agent.calls import announce
 from open_agent.agent.context import RunContext
 from open_agent.agent.moves import AskModel
+from open_agent.core.errors import NotFound, Unavailable
 from open_agent.core.run import Usage
 from open_agent.core.text import cut_to_bytes
 from open_agent.events.delta import DeltaSource
@@ -29,10 +32,14 @@ RETRY_SECONDS = (1.0, 4.0, 15.0, 30.0)
 """Between the tries of one step, when the provider does not say."""
 LONGEST_RETRY_SECONDS = 3600.0
 
+log = structlog.get_logger(__name__)
+
 
 async def ask_model(ctx: RunContext, move: AskModel) -> None:
     """Make one try of the next step and append what came of it."""
-    request = ctx.conversation.encode_request(move.model, move.max_tokens)
+    ctx.conversation.is_seeing = ctx.shared.sees(move.model)
+    images = await _images(ctx)
+    request = ctx.conversation.encode_request(move.model, move.max_tokens, images=images)
     asked = ModelAsked(
         step=move.step,
         attempt=move.attempt,
@@ -71,6 +78,17 @@ async def converse(
         return failure
     elapsed = int((ctx.shared.clock.monotonic() - started) * 1000)
     return lost(ctx, asked, "cancelled", "The call was ended by a cancel.", elapsed)
+
+
+async def _images(ctx: RunContext) -> dict[str, bytes]:
+    """The pictures to be shown, in base64: read anew for each request, and kept by nobody."""
+    found: dict[str, bytes] = {}
+    for ref in ctx.conversation.images:
+        try:
+            found[ref.digest] = b64encode(await ctx.shared.blobs.get(ctx.mission_id, ref))
+        except (NotFound, Unavailable):
+            log.warning("image.lost", mission_id=ctx.mission_id, digest=ref.digest)
+    return found
 
 
 def lost(

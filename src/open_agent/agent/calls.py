@@ -15,9 +15,10 @@ from open_agent.agent.context import RunContext
 from open_agent.agent.showing import shorten
 from open_agent.events.active_run import OpenCall
 from open_agent.events.delta import DeltaSource
+from open_agent.events.model.base import BlobRef
 from open_agent.events.model.model_call import RequestedCall
 from open_agent.events.model.tool import ToolCalled, ToolOutcome, ToolReturned
-from open_agent.tools.definition import Effect, Tool, ToolContext, ToolFailed, ToolOutput
+from open_agent.tools.definition import Effect, Tool, ToolContext, ToolFailed, ToolImage, ToolOutput
 from open_agent.tools.ports import Delegated, DelegatedTask, Delegator
 
 ENDED = "Ended by a cancel while it ran; what it had done by then stays done."
@@ -224,21 +225,39 @@ async def _return(
     ctx: RunContext, call: RequestedCall, output: ToolOutput, duration_ms: int
 ) -> None:
     outcome: ToolOutcome = "failed" if output.is_failure else "ok"
+    images, said = await _keep_images(ctx, output.images)
     await ctx.append(
         *output.events,
         ToolReturned(
             call_id=call.call_id,
             name=call.name,
             outcome=outcome,
-            content=output.content,
+            content="\n".join([*([output.content] if output.content else []), *said]),
             duration_ms=duration_ms,
             exit_code=output.exit_code,
             diff=output.diff,
             spilled=output.spilled,
+            images=images,
             background=list(output.background),
             cost_microdollars=output.cost_microdollars,
         ),
     )
+
+
+async def _keep_images(
+    ctx: RunContext, images: Sequence[ToolImage]
+) -> tuple[list[BlobRef], list[str]]:
+    """Pictures as blobs, and what is said of them to models that do not see."""
+    blobs = ctx.shared.blobs
+    kept = [
+        await blobs.put(ctx.mission_id, image.data, media_type=image.media_type) for image in images
+    ]
+    said = [
+        f"[Image {number}: {ref.media_type}, {max(1, ref.size // 1024):,} KB, kept as "
+        f"{blobs.path(ctx.mission_id, ref)}]"
+        for number, ref in enumerate(kept, 1)
+    ]
+    return kept, said
 
 
 def _unknown(ctx: RunContext, name: str) -> str:

@@ -4,7 +4,7 @@ The view is the fold of the log, kept up to date by every append, ours or anyone
 does not know that the log is durable, who watches it, or what else the server does.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,9 +17,9 @@ from open_agent.agent.limits import Rules
 from open_agent.agent.moves import View
 from open_agent.agent.policy import Policy
 from open_agent.agent.prompt import system_prompt
+from open_agent.agent.toolsets import MissionTools, ToolSource
 from open_agent.core.clock import Clock
 from open_agent.core.ids import MissionId, RunId
-from open_agent.core.mission import MissionKind
 from open_agent.core.run import Usage
 from open_agent.events.active_run import ActiveRun
 from open_agent.events.blobs import BlobStore
@@ -35,6 +35,12 @@ from open_agent.models.reply import ModelReply, ModelRequest
 from open_agent.tools.ports import Delegation, HttpFetcher, WebSearch
 from open_agent.tools.registry import Toolbox
 from open_agent.workspaces.base import Workspace
+
+
+def sees_nothing(model: str) -> bool:
+    """No model sees."""
+    del model
+    return False
 
 
 class Completes(Protocol):
@@ -69,14 +75,15 @@ class Collaborators:
     rules: Rules
     clock: Clock
     models: Models
-    tools: Mapping[MissionKind, Toolbox]
-    """By the kind of the mission that uses them."""
+    tools: ToolSource
     policy: Policy
     delegation: Delegation
     blobs: BlobStore
     deltas: DeltaSink
     http: HttpFetcher
     search: WebSearch
+    sees: Callable[[str], bool] = sees_nothing
+    """Whether a model can be shown pictures."""
 
 
 @dataclass(slots=True)
@@ -89,12 +96,14 @@ class RunContext:
     workspace: Workspace
     state: MissionState
     conversation: Conversation
+    mission_tools: MissionTools
     is_draining: bool = False
     """The server is stopping: no new move is begun."""
     is_lending: bool = False
     """It only waits for what it delegated, which may be worked on in its place."""
     _appending: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     _scope: anyio.CancelScope | None = None
+    _offered: Toolbox | None = None
     _heard: int = 0
     """The newest interruption heard of; until it is folded, no long work is begun."""
 
@@ -107,7 +116,7 @@ class RunContext:
     @property
     def tools(self) -> Toolbox:
         """What the mission's model may use."""
-        return self.shared.tools[self.state.kind]
+        return self.mission_tools.toolbox
 
     @property
     def now(self) -> datetime:
@@ -160,10 +169,18 @@ class RunContext:
                 self.conversation.set_system(system_prompt(self.state))
 
     async def catch_up(self) -> None:
-        """Fold what was heard of; does nothing when that is folded already."""
+        """Take in what was heard of: records, and other tools; does nothing when that is done."""
         if self._heard > self.state.seq:
             async with self._appending:
                 self.fold(await self.shared.log.read(self.mission_id, after=self.state.seq))
+        self.offer_tools()
+
+    def offer_tools(self) -> None:
+        """Offer the model the tools that there are now."""
+        toolbox = self.tools
+        if toolbox is not self._offered:
+            self._offered = toolbox
+            self.conversation.set_tools(toolbox.schemas())
 
     @contextmanager
     def interruptible(self) -> Generator[anyio.CancelScope]:

@@ -14,6 +14,7 @@ from open_agent.admission import access_rules, http_options, refuse_to_be_open
 from open_agent.composition.work import (
     make_collaborators,
     make_isolation,
+    make_mcp,
     make_models,
     make_worker,
 )
@@ -31,6 +32,7 @@ from open_agent.services.access.assembly import AccessServices, Surroundings, op
 from open_agent.services.access.rules import AccessRules
 from open_agent.services.access.sessions import Sessions
 from open_agent.services.control.assembly import ControlParts, open_control
+from open_agent.services.mcp.assembly import McpServices
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
@@ -40,6 +42,7 @@ from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
 from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database, open_database
+from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_predecessor
 
 AT_ONCE = 256
@@ -94,19 +97,18 @@ async def open_application(
         lock = settings.data_dir / f"supervisor-{database.slot}.lock"
         await wait_for_predecessor(lock, seconds=PREDECESSOR_SECONDS)
         processes = await stack.enter_async_context(SupervisedProcesses(lock))
-        models = make_models(settings, clock)
-        stack.push_async_callback(models.close)
+        stack.push_async_callback((models := make_models(settings, clock)).close)
         isolation = make_isolation(settings, processes)
         feed = Feed()
-        shared = make_collaborators(settings, database, models, feed, own_ports)
-        engine = _engine(
-            settings, database, clock, make_worker(settings, shared, isolation, processes)
-        )
+        mcp = await stack.enter_async_context(_mcp(settings, database, isolation, access))
+        shared = make_collaborators(settings, database, models, feed, own_ports, mcp.toolboxes)
+        worker = make_worker(settings, shared, isolation, processes)
+        engine = _engine(settings, database, clock, worker)
         database.log.on_commit(feed.committed)
         database.log.on_commit(engine.committed)
         readiness = Readiness()
-        places = _places(settings, database)
         limits = settings.max_parallel_missions, settings.stale_mission_hours
+        places = _places(settings, database)
         parts = ControlParts(engine, feed, places, processes, access.audit, clock, *limits)
         services = Services(
             tasks=Tasks(database.log, database.missions, engine, feed, places),
@@ -116,6 +118,7 @@ async def open_application(
             stats=Stats(database.missions),
             system=_system(settings, database, engine, readiness),
             access=access,
+            mcp=mcp,
             clock=clock,
         )
         http = create_app(services, http_options(settings))
@@ -137,6 +140,22 @@ async def _settle_down(models: ModelRouter, model: str) -> None:
     # 0.2 s to read the price list, which the first call would wait for.
     await to_thread.run_sync(models.worst_case, model, 0, 0)
     await to_thread.run_sync(give_back)
+
+
+@asynccontextmanager
+async def _mcp(
+    settings: Settings, database: Database, isolation: Isolation, access: AccessServices
+) -> AsyncGenerator[McpServices]:
+    """MCP servers; what runs of them ends with the context."""
+    mcp = make_mcp(settings, database, isolation, access.audit)
+    await mcp.start()
+    watching = asyncio.create_task(mcp.look_after(is_shared=settings.database_url is not None))
+    try:
+        yield mcp
+    finally:
+        watching.cancel()
+        with suppress(OpenAgentError):
+            await mcp.close()
 
 
 @asynccontextmanager

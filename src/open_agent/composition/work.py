@@ -10,20 +10,25 @@ from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Rules
 from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
+from open_agent.agent.toolsets import ToolSource
 from open_agent.backends.native import NativeBackend
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.mission import MissionKind
 from open_agent.engine.delegation import Delegations
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Worker
+from open_agent.mcp.client.pool import Times
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.client import ModelClient
 from open_agent.models.endpoint import is_private_endpoint
 from open_agent.models.prices import Price, PriceBook
 from open_agent.models.router import ModelRouter
+from open_agent.models.sight import Sight
 from open_agent.scripted.demo import demo
 from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.transport import ScriptedTransport
+from open_agent.services.access.audit import Audit
+from open_agent.services.mcp.assembly import McpParts, McpServices, open_mcp
 from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database
 from open_agent.tools.ports import WebSearch
@@ -62,6 +67,7 @@ def make_collaborators(
     models: ModelRouter,
     feed: Feed,
     own_ports: Collection[int],
+    tools: ToolSource,
 ) -> Collaborators:
     """What every run of the server shares."""
     windows = Catalogue(
@@ -78,7 +84,7 @@ def make_collaborators(
         ),
         clock=SystemClock(),
         models=models,
-        tools={kind: standard_tools(kind) for kind in MissionKind},
+        tools=tools,
         policy=Policy(tuple(Rule(**rule.model_dump()) for rule in settings.approvals)),
         delegation=Delegations(
             database.log, database.missions, feed, SystemClock(), database.host_id
@@ -89,7 +95,23 @@ def make_collaborators(
             AddressGuard(allow_private=settings.allow_private_hosts, own_ports=lambda: own_ports)
         ),
         search=_search(settings),
+        sees=Sight(settings.vision_models).sees,
     )
+
+
+def make_mcp(
+    settings: Settings, database: Database, isolation: Isolation, audit: Audit
+) -> McpServices:
+    """MCP servers, and with them the tools of missions."""
+    parts = McpParts(
+        isolation=isolation,
+        clock=SystemClock(),
+        folder=settings.data_dir / f"mcp-{database.slot}",
+        working_dir=settings.working_dir,
+        own={kind: standard_tools(kind) for kind in MissionKind},
+        times=Times(idle=settings.mcp_idle_seconds, call=settings.mcp_call_seconds),
+    )
+    return open_mcp(database, parts, audit)
 
 
 def make_isolation(settings: Settings, processes: ProcessPort) -> Isolation:

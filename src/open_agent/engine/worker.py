@@ -72,21 +72,24 @@ class Worker:
         except Exception:  # boundary: a run that cannot go on ends, and says so
             log.exception("run.crashed", mission_id=mission_id)
             await self._give_up(ctx)
+            await ctx.mission_tools.end_run()
         finally:
             del self.contexts[mission_id]
 
     async def _take_up(self, mission_id: MissionId, epoch: int) -> RunContext:
         state, conversation = await load_view(self._shared.log, mission_id, Conversation())
-        conversation.set_tools(self._shared.tools[state.kind].schemas())
         workspace = await self._open_workspace(state.workspace)
-        return RunContext(
+        ctx = RunContext(
             mission_id=mission_id,
             epoch=epoch,
             shared=self._shared,
             workspace=workspace,
             state=state,
             conversation=conversation,
+            mission_tools=await self._shared.tools.of_mission(mission_id, state.kind),
         )
+        ctx.offer_tools()
+        return ctx
 
     async def _carry_on(self, ctx: RunContext) -> None:
         if ctx.state.run is not None:
@@ -95,6 +98,7 @@ class Worker:
             if ctx.state.run is None:
                 if not choose_messages(ctx.state):
                     return
+                await ctx.mission_tools.begin_run()
                 if not await start_run(ctx, self._defaults, self._notes(ctx)):
                     continue
             run_id = ctx.run.run_id
@@ -102,6 +106,7 @@ class Worker:
             if isinstance(result, Parked):
                 return
             await self._end_processes(run_id)
+            await ctx.mission_tools.end_run()
 
     def _notes(self, ctx: RunContext) -> list[str]:
         """What a run should know when it starts. Not who else works there: it may be another user."""

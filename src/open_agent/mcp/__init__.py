@@ -1,1 +1,4 @@
-"""The Model Context Protocol, in both directions: their tools as ours, ours as theirs."""
+"""MCP in both directions: their servers as our tools (`client/`), our tools as servers (`servers/`).
+
+The only code that imports the SDK, which costs 0.5 s and happens when the first server is needed.
+"""

@@ -12,6 +12,7 @@ from typing import Any
 import pydantic_core
 
 from open_agent.core.ids import CallId, MessageId
+from open_agent.events.model.base import BlobRef
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.model_call import (
@@ -30,6 +31,7 @@ from open_agent.models.fragments import (
     SUMMARY,
     Fragment,
     Kind,
+    encode_images,
     encode_reply,
     encode_results,
     encode_system,
@@ -41,6 +43,13 @@ from open_agent.models.wire import as_list, as_object
 
 _SMALLEST_GAIN = 2_000
 """Bytes of replies and results below which shortening is not worth a summary."""
+
+
+IMAGE_WEIGHT = 5_000
+"""Bytes of text that a picture counts as: what it costs does not follow from its own bytes."""
+MOST_IMAGES = 8
+"""Pictures that are shown at once. The oldest go, half of them at a time, so that the beginning of
+requests stays the same in between."""
 
 
 class ConversationBroken(RuntimeError):
@@ -65,6 +74,7 @@ class _OpenReply:
     seq: int
     calls: Sequence[RequestedCall]
     results: dict[str, str] = field(default_factory=dict[str, str])
+    images: dict[str, list[BlobRef]] = field(default_factory=dict[str, list[BlobRef]])
 
     def takes(self, call_id: CallId) -> bool:
         return call_id not in self.results and any(c.call_id == call_id for c in self.calls)
@@ -96,6 +106,8 @@ class Conversation:
         self._is_in_flight = False
         self._asked_model = ""
         self._restored_upto = 0
+        self.is_seeing = False
+        """The model that is asked can be shown pictures."""
 
     def set_tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
         """Offer these tools from the next request on; their schemas are in the form of the wire."""
@@ -109,7 +121,18 @@ class Conversation:
     @property
     def size_bytes(self) -> int:
         """The size of the next request's body, within a few dozen bytes."""
-        return self._bytes + len(self._system) + len(self._tools) + 120
+        seen = IMAGE_WEIGHT * len(self.images)
+        return self._bytes + len(self._system) + len(self._tools) + 120 + seen
+
+    @property
+    def images(self) -> Sequence[BlobRef]:
+        """The pictures that the next request shows, oldest first."""
+        if not self.is_seeing:
+            return ()
+        found = [ref for part in self._fragments for ref in part.images]
+        half = MOST_IMAGES // 2
+        first = ((len(found) - 1) // half - 1) * half if len(found) > MOST_IMAGES else 0
+        return found[first:]
 
     @property
     def is_shrinkable(self) -> bool:
@@ -159,21 +182,24 @@ class Conversation:
         self._settle(seq)
 
     def encode_request(
-        self, model: str, max_tokens: int | None, *, closing: str | None = None
+        self,
+        model: str,
+        max_tokens: int | None,
+        *,
+        closing: str | None = None,
+        images: Mapping[str, bytes] | None = None,
     ) -> ModelRequest:
         """The next request.
 
         `closing` is said last, as the user and for this request only, and calls are forbidden.
+        `images` are those to be shown, in base64, by their digest.
 
         Raises:
             ConversationBroken: A call has no answer yet.
         """
         if self._open is not None:
             raise ConversationBroken(f"calls of record {self._open.seq} have no answer")
-        parts = [
-            part.own if part.own is not None and part.own_model == model else part.plain
-            for part in (*self._head, *self._fragments)
-        ]
+        parts, lighter = self._parts(model, images or {})
         tail = b"]"
         if closing is not None:
             parts.append(encode_user(closing))
@@ -184,7 +210,23 @@ class Conversation:
             parts[0] = parts[0][1:]
         begin = b'{"model":%b,"stream":true,"stream_options":{"include_usage":true}%b,"messages":['
         head = begin % (pydantic_core.to_json(model), self._tools)
-        return ModelRequest(b"".join((head, self._system, *parts, tail)), model, max_tokens)
+        body = b"".join((head, self._system, *parts, tail))
+        return ModelRequest(body, model, max_tokens, lighter)
+
+    def _parts(self, model: str, images: Mapping[str, bytes]) -> tuple[list[bytes], int]:
+        """All messages, and how many bytes the pictures among them have beyond their weight."""
+        parts: list[bytes] = []
+        lighter = 0
+        for part in (*self._head, *self._fragments):
+            is_own = part.own is not None and part.own_model == model
+            parts.append(part.own if is_own and part.own is not None else part.plain)
+            shown = [
+                (ref.media_type, images[ref.digest]) for ref in part.images if ref.digest in images
+            ]
+            if shown:
+                parts.append(encode_images(shown))
+                lighter += len(parts[-1]) - IMAGE_WEIGHT * len(shown)
+        return parts, lighter
 
     def cut(self, keep_bytes: int) -> Cut | None:
         """Where to compact so that about `keep_bytes` stay; none when nothing would go."""
@@ -277,6 +319,8 @@ class Conversation:
         if reply is None or not reply.takes(event.call_id):
             return
         reply.results[event.call_id] = event.content
+        if event.images:
+            reply.images[event.call_id] = event.images
         if len(reply.results) == len(reply.calls):
             self._close(seq)
 
@@ -285,7 +329,17 @@ class Conversation:
         reply, self._open = self._open, None
         if reply is not None:
             results = encode_results(reply.calls, reply.results)
-            self._add(Fragment("results", reply.seq, seq, results, is_active=self._is_active))
+            images = [ref for call in reply.calls for ref in reply.images.get(call.call_id, ())]
+            self._add(
+                Fragment(
+                    "results",
+                    reply.seq,
+                    seq,
+                    results,
+                    is_active=self._is_active,
+                    images=tuple(images),
+                )
+            )
 
     def _settle(self, seq: int) -> None:
         """Give waiting messages their place, where this is a moment for it."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pydantic_core
 
+from open_agent.events.model.base import BlobRef
 from open_agent.events.model.model_call import ModelAnswered, RequestedCall
 from open_agent.models.wire import Json, as_list, as_object
 
@@ -21,6 +22,7 @@ _NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 _OURS = frozenset({"role", "content", "tool_calls"})
 
+IMAGES = "[The images of the results above, in their order]"
 EMPTY_REPLY = "(empty reply)"
 EMPTY_MESSAGE = "(empty message)"
 NO_OUTPUT = "(no output)"
@@ -47,6 +49,8 @@ class Fragment:
     calls: int = 0
     is_active: bool = True
     """Whether a run was active just after `end_seq`."""
+    images: tuple[BlobRef, ...] = ()
+    """What its results showed besides, for models that see."""
 
     @property
     def size(self) -> int:
@@ -101,6 +105,20 @@ def encode_results(calls: Sequence[RequestedCall], results: dict[str, str]) -> b
         )
         for call in calls
     )
+
+
+def encode_images(images: Sequence[tuple[str, bytes]]) -> bytes:
+    """What tool messages cannot carry, as the user's next message.
+
+    Args:
+        images: The media type of each, and its content in base64.
+    """
+    parts = b",".join(
+        b'{"type":"image_url","image_url":{"url":"data:%b;base64,%b"}}' % (media.encode(), data)
+        for media, data in images
+    )
+    text = pydantic_core.to_json({"type": "text", "text": IMAGES})
+    return b',{"role":"user","content":[%b,%b]}' % (text, parts)
 
 
 def clean(text: str) -> str:

@@ -41,6 +41,8 @@ class ModelRequest:
     model: str
     max_tokens: int | None = None
     """The most that the reply may have; endpoints differ in the field's name."""
+    lighter: int = 0
+    """Bytes that pictures in it have beyond what they count as."""
 
     @property
     def body(self) -> bytes:
@@ -49,8 +51,8 @@ class ModelRequest:
 
     @property
     def size(self) -> int:
-        """Bytes of that body."""
-        return len(self.unclosed) + 1
+        """Bytes of that body, with pictures as what they count as."""
+        return len(self.unclosed) + 1 - self.lighter
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ PUBLIC = frozenset({
     ("GET", "/link"),
     ("POST", LOGIN_PATH),
     ("POST", "/api/auth/session"),
+    ("GET", "/api/mcp/oauth/callback"),
 })  # fmt: skip
 """What may be asked without saying who one is. A new one is a decision."""
 

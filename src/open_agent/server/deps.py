@@ -63,6 +63,13 @@ async def get_user_id(id: Annotated[str, Path(description="The user's id.")]) ->
     return UserId(id)
 
 
+async def get_mcp_id(
+    id: Annotated[str, Path(description="The server's id.", json_schema_extra=UUID)],
+) -> str:
+    """An MCP server's id in the form that we hand out; the service says whether it is one."""
+    return id.lower()
+
+
 async def get_key_id(
     id: Annotated[str, Path(description="The key's id.", json_schema_extra=UUID)],
 ) -> str:
@@ -91,4 +98,5 @@ TaskIdInPath = Annotated[MissionId, Depends(get_task_id)]
 MissionIdInPath = Annotated[MissionId, Depends(get_mission_id)]
 UserIdInPath = Annotated[UserId, Depends(get_user_id)]
 KeyIdInPath = Annotated[str, Depends(get_key_id)]
+McpIdInPath = Annotated[str, Depends(get_mcp_id)]
 StreamCursor = Annotated[str | None, Depends(get_cursor)]

@@ -37,6 +37,7 @@ STATUS = {
 
 STATUS_OF_CODE = {
     "content.required": 400,
+    "mcp.exists": 400,
     "mission.not_resumable": 400,
     "name.required": 400,
     "task.not_running": 400,
@@ -52,7 +53,7 @@ CODE_OF_STATUS = {
     405: ("route.method_not_allowed", "This address does not know the method; see `Allow`."),
 }
 
-PLAIN_PATHS = frozenset({"/api/auth/login", "/link"})
+PLAIN_PATHS = frozenset({"/api/auth/login", "/link", "/api/mcp/oauth/callback"})
 """Where the body of a failure is shown to a person as it is."""
 
 SHOWN_PROBLEMS = 20

@@ -27,12 +27,16 @@ from open_agent.server.routes import (
     docs,
     keys,
     mcp,
+    mcp_endpoint,
+    mcp_reading,
+    mcp_sign_in,
     mission_list,
     missions,
     processes,
     runs,
     system,
     tasks,
+    tools,
     users,
 )
 from open_agent.server.services import Services
@@ -52,8 +56,12 @@ _ROUTES = (
     missions,
     processes,
     runs,
-    docs,
+    mcp_sign_in,
     mcp,
+    mcp_reading,
+    tools,
+    docs,
+    mcp_endpoint,
 )
 
 DESCRIPTION = (

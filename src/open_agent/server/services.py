@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from open_agent.core.clock import Clock
 from open_agent.services.access.assembly import AccessServices
 from open_agent.services.control.assembly import Control
+from open_agent.services.mcp.assembly import McpServices
 from open_agent.services.missions import MissionEvents
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
@@ -23,4 +24,5 @@ class Services:
     stats: Stats
     system: System
     access: AccessServices
+    mcp: McpServices
     clock: Clock

@@ -13,6 +13,7 @@ from open_agent.store.accounts import Accounts
 from open_agent.store.audit import AuditLog
 from open_agent.store.control import ControlRows
 from open_agent.store.leases import Leases
+from open_agent.store.mcp_servers import McpRows
 from open_agent.store.missions import Missions
 from open_agent.store.upkeep import Upkeep
 
@@ -34,6 +35,7 @@ class Database:
     upkeep: Upkeep
     accounts: Accounts
     audit: AuditLog
+    mcp: McpRows
     host_id: str
     slot: int
     close: Callable[[], Awaitable[None]]

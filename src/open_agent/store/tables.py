@@ -5,7 +5,8 @@ there are no booleans, so that a row means the same through either driver withou
 `events` is the truth; `runs`, `owners`, `queue`, `texts` and the projected columns of `missions`
 follow from it.
 The columns of `missions` that do not are those of the lease and of the request that made it.
-Accounts, keys, ended sessions and the audit log are no part of any mission, and not on the log.
+Accounts, keys, ended sessions, the audit log and MCP servers are no part of any mission, and not
+on the log.
 """
 
 from typing import Any
@@ -261,6 +262,55 @@ audit_log = Table(
     Column("address", Text, nullable=False),
 )
 Index("audit_log_by_time", audit_log.c.at, audit_log.c.id)
+
+mcp_servers = Table(
+    "mcp_servers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("transport", Text, nullable=False),
+    Column("description", Text),
+    Column("is_enabled", Integer, nullable=False),
+    Column("preset", Text, nullable=False),
+    Column("is_per_mission", Integer, nullable=False),
+    Column("is_trusted", Integer, nullable=False),
+    Column("call_seconds", Integer),
+    Column("created_at", BigInteger, nullable=False),
+    Column("version", Text),
+    Column("tools", Text, nullable=False),
+    Column("has_resources", Integer, nullable=False),
+    Column("connected_at", BigInteger),
+    Column("calls", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+)
+# `scope` is the owner, or empty where the server is for everybody.
+Index("mcp_servers_by_name", mcp_servers.c.scope, mcp_servers.c.name, unique=True)
+
+mcp_secrets = Table(
+    "mcp_secrets",
+    metadata,
+    Column("server_id", Text, primary_key=True),
+    Column("owner_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+tool_switches = Table(
+    "tool_switches",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+)
+
+mcp_changes = Table(
+    "mcp_changes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
 
 
 def projected_mission() -> tuple[Column[Any], ...]:

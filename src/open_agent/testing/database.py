@@ -19,6 +19,7 @@ from open_agent.store.dialect import sqlite_compiler
 from open_agent.store.history import Said, histories, spoken_from
 from open_agent.store.leases import Claimed, Held, Unfinished
 from open_agent.store.ledger import mission_not_found
+from open_agent.store.mcp_servers import McpStatements, StoredMcp
 from open_agent.store.missions import UNTITLED, MissionTotal
 from open_agent.store.paging import (
     EVERY_MISSION,
@@ -37,6 +38,10 @@ from open_agent.store.tables import (
     accounts,
     audit_log,
     ended_sessions,
+    mcp_changes,
+    mcp_secrets,
+    mcp_servers,
+    tool_switches,
 )
 from open_agent.store.upkeep import Projections, Size
 from open_agent.testing.control import MemoryControl
@@ -48,7 +53,8 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
     """A database that ends with the test; only blobs are files."""
     log = InMemoryLog(clock or SystemClock())
 
-    rows = MemoryRows(accounts, account_keys, ended_sessions, access_changes, audit_log)
+    access = (accounts, account_keys, ended_sessions, access_changes, audit_log)
+    rows = MemoryRows(*access, mcp_servers, mcp_secrets, tool_switches, mcp_changes)
     compile_ = sqlite_compiler()
 
     async def close() -> None:
@@ -64,6 +70,7 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
         upkeep=MemoryUpkeep(log),
         accounts=StoredAccounts(rows, rows, AccountStatements(compile_)),
         audit=StoredAudit(rows, rows, AuditStatements(compile_)),
+        mcp=StoredMcp(rows, rows, McpStatements(compile_)),
         host_id=new_uuid(),
         slot=0,
         close=close,

@@ -7,7 +7,7 @@ only that protocol; none of them knows how a tool does its work.
 import errno
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Concatenate, Generic, Protocol
@@ -47,7 +47,7 @@ class ToolFailed(Exception):
 class ToolImage:
     """A picture that a call gives back, as a file of its kind holds it."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     media_type: str = "image/png"
 
 

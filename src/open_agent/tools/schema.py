@@ -53,7 +53,7 @@ class Parameters:
         Raises:
             ValueError: They do not fit; the text says in what, shortly.
         """
-        fields = self._without_nulls(_object_of(arguments_json))
+        fields = self._without_nulls(read_object(arguments_json))
         try:
             values = self._model.model_validate(fields)
         except ValidationError as error:
@@ -96,7 +96,12 @@ def describe(function: AnyFunction) -> str:
     return "\n".join(paragraphs)
 
 
-def _object_of(arguments_json: str) -> dict[str, Any]:
+def read_object(arguments_json: str) -> dict[str, Any]:
+    """The arguments of a call, as a model wrote them.
+
+    Raises:
+        ValueError: They are no JSON object, or far too long; the text says what.
+    """
     if len(arguments_json) > MAX_ARGUMENT_CHARACTERS:
         raise ValueError(
             f"its arguments are {len(arguments_json):,} characters long;"

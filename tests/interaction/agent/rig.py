@@ -14,6 +14,7 @@ from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Rules
 from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
+from open_agent.agent.toolsets import FixedTools
 from open_agent.backends.native import NativeBackend
 from open_agent.core.clock import SystemClock
 from open_agent.core.ids import CallId, MessageId, MissionId, UserId, new_uuid
@@ -300,7 +301,7 @@ async def rig_on(
             rules=Rules(prices=router, windows=window or Window(), **rules),
             clock=clock,
             models=router,
-            tools=dict.fromkeys(MissionKind, Toolbox(tools)),
+            tools=FixedTools(dict.fromkeys(MissionKind, Toolbox(tools))),
             policy=Policy(tuple(policy)),
             delegation=Delegations(database.log, database.missions, feed, clock, "host"),
             blobs=database.blobs,

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from open_agent.core.ids import MissionId, RunId, new_uuid
+from open_agent.core.mcp import ListedTool, McpListing
 from open_agent.events.model.run import RunStarted
 from tests.histories import begun
 from tests.interaction.http.rig import Rig
@@ -35,17 +36,20 @@ class Rule:
         makes: Which of `MAKERS` makes the object in the path.
         body: What to send, so that the answer is about the object.
         rest: What stands at further places of the path.
+        query: What the address ends with.
     """
 
     kind: Kind
     makes: str = ""
     body: dict[str, Any] | None = None
     rest: dict[str, str] = field(default_factory=dict[str, str])
+    query: str = ""
 
 
 OWN, PUBLIC, ADMIN = Rule(Kind.OWN), Rule(Kind.PUBLIC), Rule(Kind.ADMIN)
 TASK = Rule(Kind.OBJECT, "task")
 MISSION, RUN = Rule(Kind.OBJECT, "mission"), Rule(Kind.OBJECT, "run")
+MCP = Rule(Kind.OBJECT, "mcp")
 QUEUED = {"message_id": "00000000-0000-4000-8000-000000000000"}
 
 RULES: dict[str, Rule] = {
@@ -123,6 +127,23 @@ RULES: dict[str, Rule] = {
         Kind.OBJECT, "mission", rest=QUEUED
     ),
     "POST /api/control/missions/{id}/queue/release": MISSION,
+    "GET /api/mcp": OWN,
+    "POST /api/mcp": OWN,
+    "POST /api/mcp/refresh": OWN,
+    "POST /api/mcp/import": OWN,
+    "GET /api/mcp/oauth/callback": PUBLIC,
+    "GET /api/mcp/{id}": MCP,
+    "PATCH /api/mcp/{id}": Rule(Kind.OBJECT, "mcp", body={"description": "Else."}),
+    "DELETE /api/mcp/{id}": MCP,
+    "POST /api/mcp/{id}/enable": MCP,
+    "POST /api/mcp/{id}/disable": MCP,
+    "POST /api/mcp/{id}/refresh": MCP,
+    "GET /api/mcp/{id}/resources": MCP,
+    "GET /api/mcp/{id}/resources/read": Rule(Kind.OBJECT, "mcp", query="uri=test:x"),
+    "GET /api/mcp/{id}/prompts": MCP,
+    "POST /api/mcp/{id}/prompts/{name}": Rule(Kind.OBJECT, "mcp", body={}, rest={"name": "greet"}),
+    "GET /api/tools": OWN,
+    "POST /api/tools/{name}/toggle": Rule(Kind.OBJECT, "tool", body={"enabled": False}),
 }
 
 
@@ -163,10 +184,34 @@ async def make_run(rig: Rig, client: httpx2.AsyncClient) -> str:
     return run_id
 
 
+async def make_mcp(rig: Rig, client: httpx2.AsyncClient) -> str:
+    """A server of the client's, which is not used."""
+    del rig
+    config = {"stdio": {"command": "/nowhere/to/be/found"}}
+    body = {"name": new_uuid(), "transport": config, "shared": False, "enabled": False}
+    made = await client.post("/api/mcp", json=body)
+    assert made.status_code == 200, made.text
+    return made.json()["id"]
+
+
+async def make_tool(rig: Rig, client: httpx2.AsyncClient) -> str:
+    """A tool of a server of the client's."""
+    id_ = await make_mcp(rig, client)
+    listing = McpListing(tools=(ListedTool("look", "Look.", {"type": "object"}),))
+    await rig.db.mcp.listed_for_system(id_, listing)
+    await rig.services.mcp.directory.refresh()
+    tools = (await client.get("/api/tools")).json()
+    return next(
+        t["name"] for t in tools if t["source"] != "builtin" and t["source"]["mcp"]["id"] == id_
+    )
+
+
 Make = Callable[[Rig, httpx2.AsyncClient], Awaitable[str]]
 MAKERS: dict[str, Make] = {
     "task": make_task,
     "key": make_key,
     "mission": make_mission,
     "run": make_run,
+    "mcp": make_mcp,
+    "tool": make_tool,
 }

@@ -1,5 +1,6 @@
 """The server over a real database, with the test in the worker's place."""
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import MessageId, MissionId, RunId, UserId, new_uuid
+from open_agent.core.mission import MissionKind
 from open_agent.engine.feed import Feed
 from open_agent.events.log import EncodedRecord, EventLog
 from open_agent.events.model.message import MessageReceived
@@ -23,6 +25,7 @@ from open_agent.server.services import Services
 from open_agent.services.access.assembly import Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
 from open_agent.services.control.assembly import ControlParts, open_control
+from open_agent.services.mcp.assembly import McpParts, open_mcp
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
@@ -34,6 +37,8 @@ from open_agent.store.base import Database
 from open_agent.store.database import open_database
 from open_agent.testing.asgi import client_of
 from open_agent.testing.database import open_memory_database
+from open_agent.tools.standard import standard_tools
+from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.histories import History
 from tests.interaction.http.interposed import InterposedLog
@@ -169,6 +174,11 @@ async def server(
             rules, Surroundings(db.accounts, db.audit, clock, stop_work, hasher or CHEAP)
         )
         processes = SupervisedProcesses(folder / "supervisor.lock")
+        isolation = HostIsolation(processes, {"PATH": os.environ["PATH"]})
+        own = {kind: standard_tools(kind) for kind in MissionKind}
+        parts = McpParts(isolation, clock, folder / "mcp", folder / "work", own)
+        mcp = open_mcp(db, parts, access.audit)
+        await mcp.start()
         control = ControlParts(engine, feed, places, processes, access.audit, clock, most_at_once=4)
         services = Services(
             tasks=Tasks(db.log, db.missions, engine, feed, places),
@@ -178,9 +188,14 @@ async def server(
             stats=Stats(db.missions),
             system=System(INSTALLATION, Readiness(Phase.READY), engine, db.missions),
             access=access,
+            mcp=mcp,
             clock=clock,
         )
-        yield Rig(db, log, feed, engine, services, create_app(services, options or STRANGERS))
+        try:
+            yield Rig(db, log, feed, engine, services, create_app(services, options or STRANGERS))
+        finally:
+            await mcp.close()
+            await processes.close()
 
 
 @asynccontextmanager

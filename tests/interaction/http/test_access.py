@@ -60,6 +60,7 @@ async def test_nothing_but_the_public_list_is_answered_without_a_token(tmp_path:
         assert answered == {f"{method} {path}" for method, path in PUBLIC}
         assert sorted(PUBLIC) == [
             ("GET", "/api/health"),
+            ("GET", "/api/mcp/oauth/callback"),
             ("GET", "/api/ready"),
             ("GET", "/link"),
             ("POST", "/api/auth/login"),

@@ -51,10 +51,12 @@ def filled(route: str, rule: Rule, object_id: str) -> tuple[str, str]:
     """The method and path with an id at its place."""
     method, path = route.split(" ")
     path = path.replace("{id}", object_id)
+    if rule.makes == "tool":
+        path = path.replace("{name}", object_id)
     for name, value in rule.rest.items():
         path = path.replace(f"{{{name}}}", value)
     assert "{" not in path, f"{route}: say in `rest` what stands there"
-    return method, path
+    return method, f"{path}?{rule.query}" if rule.query else path
 
 
 async def ask(
@@ -188,4 +190,5 @@ def _example(name: str) -> dict[str, Any]:
         "CreateTask": {"task": "Do it."},
         "CreateKey": {"name": "a key"},
         "CreateUser": {"username": new_uuid(), "password": "long enough"},
+        "CreateMcp": {"name": new_uuid(), "endpoint": "http://127.0.0.1:1/mcp", "shared": False},
     }.get(name, {})

@@ -51,6 +51,8 @@ class ToolReturned(EventBase):
     """Unified diff of what a file tool changed, clipped."""
     spilled: BlobRef | None = None
     """The whole output, when `content` is only part of it."""
+    images: list[BlobRef] = []
+    """What models that see are shown besides; `content` says where each is kept."""
     background: list[BackgroundProcess] = []
     cost_microdollars: int = 0
     """What runs that the call delegated to have spent; it counts there, not again in this mission."""

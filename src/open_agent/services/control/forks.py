@@ -203,7 +203,7 @@ def _blobs_of(record: Record) -> Iterator[BlobRef]:
         case ModelAnswered() as event:
             refs = [event.text_blob, *(call.arguments_blob for call in event.tool_calls)]
             yield from (ref for ref in refs if ref is not None)
-        case ToolReturned(spilled=BlobRef() as ref):
-            yield ref
+        case ToolReturned(spilled=spilled, images=images):
+            yield from (ref for ref in (spilled, *images) if ref is not None)
         case _:
             pass

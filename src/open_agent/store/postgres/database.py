@@ -12,6 +12,7 @@ from open_agent.store.data_dir import DataDir
 from open_agent.store.dialect import postgres_compiler, postgres_search
 from open_agent.store.listeners import Listeners
 from open_agent.store.log import LogStatements, StoredLog
+from open_agent.store.mcp_servers import McpStatements, StoredMcp
 from open_agent.store.mission_queries import MissionStatements
 from open_agent.store.missions import MissionStore
 from open_agent.store.postgres.changer import PostgresChanger
@@ -52,6 +53,7 @@ async def open_postgres(
         upkeep=StoredUpkeep(reader, UpkeepStatements(compile_)),
         accounts=StoredAccounts(changer, reader, AccountStatements(compile_)),
         audit=StoredAudit(changer, reader, AuditStatements(compile_)),
+        mcp=StoredMcp(changer, reader, McpStatements(compile_)),
         host_id=host_id,
         slot=directory.slot,
         close=close,

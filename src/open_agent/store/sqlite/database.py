@@ -12,6 +12,7 @@ from open_agent.store.data_dir import DataDir
 from open_agent.store.dialect import sqlite_compiler, sqlite_search
 from open_agent.store.listeners import Listeners
 from open_agent.store.log import LogStatements, StoredLog
+from open_agent.store.mcp_servers import McpStatements, StoredMcp
 from open_agent.store.mission_queries import MissionStatements
 from open_agent.store.missions import MissionStore
 from open_agent.store.sqlite.changer import SqliteChanger
@@ -39,6 +40,7 @@ class SqliteStatements:
         self.upkeep = UpkeepStatements(compile_)
         self.accounts = AccountStatements(compile_)
         self.audit = AuditStatements(compile_)
+        self.mcp = McpStatements(compile_)
 
 
 async def open_sqlite(
@@ -71,6 +73,7 @@ async def open_sqlite(
         upkeep=StoredUpkeep(reader, sql.upkeep),
         accounts=StoredAccounts(changer, reader, sql.accounts),
         audit=StoredAudit(changer, reader, sql.audit),
+        mcp=StoredMcp(changer, reader, sql.mcp),
         host_id=host_id,
         slot=directory.slot,
         close=close,

@@ -1,0 +1,82 @@
+"""Puts together all that has to do with MCP servers, over one database."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anyio import to_thread
+
+from open_agent.core.clock import Clock
+from open_agent.core.mission import MissionKind
+from open_agent.mcp.client.pool import Pool, Times
+from open_agent.mcp.client.ports import Ground
+from open_agent.services.access.audit import Audit
+from open_agent.services.mcp.directory import McpDirectory
+from open_agent.services.mcp.reading import McpReading
+from open_agent.services.mcp.registry import McpRegistry
+from open_agent.services.mcp.seeding import Seeds
+from open_agent.services.mcp.toolboxes import Toolboxes
+from open_agent.store.base import Database
+from open_agent.tools.registry import Toolbox
+from open_agent.workspaces.environment import DEFAULTS
+from open_agent.workspaces.isolation import Isolation
+
+
+@dataclass(frozen=True, slots=True)
+class McpParts:
+    """What MCP servers stand on.
+
+    Attributes:
+        folder: Where each process gets a directory of its own; what is in it goes at the start.
+        own: Our own tools, by the kind of the mission.
+    """
+
+    isolation: Isolation
+    clock: Clock
+    folder: Path
+    working_dir: Path
+    own: Mapping[MissionKind, Toolbox]
+    times: Times = field(default_factory=Times)
+
+
+@dataclass(frozen=True, slots=True)
+class McpServices:
+    """What can be asked about MCP servers and tools."""
+
+    registry: McpRegistry
+    reading: McpReading
+    toolboxes: Toolboxes
+    directory: McpDirectory
+    pool: Pool
+    seeds: Seeds
+    folder: Path
+
+    async def start(self) -> None:
+        """Leave nothing of what ran before, and read what there is."""
+        await to_thread.run_sync(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+        await self.seeds.sow()
+
+    async def look_after(self, *, is_shared: bool) -> None:
+        """Write down what was counted, and hear of what others have changed, for ever."""
+        await self.directory.keep_watch(is_shared=is_shared)
+
+    async def close(self) -> None:
+        """End all sessions, and write down what was counted."""
+        await self.registry.close()
+        await self.pool.close()
+        await self.directory.note_counts()
+
+
+def open_mcp(database: Database, parts: McpParts, audit: Audit) -> McpServices:
+    """What there is to be asked; nothing is read and nothing runs yet."""
+    directory = McpDirectory(database.mcp)
+    ground = Ground(parts.isolation, parts.clock, parts.folder, parts.working_dir)
+    pool = Pool(ground, directory, parts.times)
+    toolboxes = Toolboxes(parts.own, directory, pool, database.missions)
+    search_path = {**DEFAULTS, **parts.isolation.environment()}["PATH"]
+    registry = McpRegistry(directory, pool, toolboxes, audit, parts.clock, search_path)
+    seeds = Seeds(directory, parts.clock, parts.working_dir, search_path)
+    return McpServices(
+        registry, McpReading(directory, pool), toolboxes, directory, pool, seeds, parts.folder
+    )
