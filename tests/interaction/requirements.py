@@ -15,6 +15,7 @@ from tests.interaction.promises import (
     clients,
     control,
     foundation,
+    mcp,
     missions,
     product,
     working,
@@ -31,6 +32,7 @@ PROMISES: dict[str, Promise] = {
     **foundation.PROMISES,
     **working.PROMISES,
     **missions.PROMISES,
+    **mcp.PROMISES,
 }
 
 
