@@ -15,6 +15,7 @@ from tests.interaction.promises import (
     clients,
     control,
     foundation,
+    mcp,
     mcp_servers,
     missions,
     product,
@@ -32,6 +33,7 @@ PROMISES: dict[str, Promise] = {
     **foundation.PROMISES,
     **working.PROMISES,
     **missions.PROMISES,
+    **mcp.PROMISES,
     **mcp_servers.PROMISES,
 }
 

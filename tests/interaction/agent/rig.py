@@ -1,7 +1,7 @@
 """A worker on a real database with a scripted model: everything but HTTP and the scheduler."""
 
 import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import httpx2
 
-from open_agent.agent.context import Collaborators
+from open_agent.agent.context import Collaborators, sees_nothing
 from open_agent.agent.limits import Rules
 from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
-from open_agent.agent.toolsets import FixedTools
+from open_agent.agent.toolsets import FixedTools, ToolSource
 from open_agent.backends.native import NativeBackend
 from open_agent.core.clock import SystemClock
 from open_agent.core.ids import CallId, MessageId, MissionId, UserId, new_uuid
@@ -282,6 +282,8 @@ async def rig_on(
     fallback: str | None = None,
     deadlines: Deadlines | None = None,
     policy: Sequence[Rule] = (),
+    source: ToolSource | None = None,
+    sees: Callable[[str], bool] = sees_nothing,
     **rules: Any,
 ) -> AsyncGenerator[Rig]:
     """A worker on a database, with a model that plays `script`; `rules` as `Rules` has them."""
@@ -301,13 +303,14 @@ async def rig_on(
             rules=Rules(prices=router, windows=window or Window(), **rules),
             clock=clock,
             models=router,
-            tools=FixedTools(dict.fromkeys(MissionKind, Toolbox(tools))),
+            tools=source or FixedTools(dict.fromkeys(MissionKind, Toolbox(tools))),
             policy=Policy(tuple(policy)),
             delegation=Delegations(database.log, database.missions, feed, clock, "host"),
             blobs=database.blobs,
             deltas=feed,
             http=NoWeb(),
             search=NoWeb(),
+            sees=sees,
         )
 
         async def open_workspace(path: str) -> Workspace:

@@ -1,343 +1,368 @@
-"""`/mcp`: the server itself for MCP clients, and for nobody who may not."""
+"""The registry of MCP servers over HTTP: the original's routes, and who may do what."""
 
-import asyncio
-import subprocess
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 
-from open_agent.core.ids import MissionId, new_uuid
-from open_agent.events.model.answer import AnswerRequested
-from open_agent.mcp.servers.http import MOST_SESSIONS
-from open_agent.server.mcp import MOST_CALLERS
-from open_agent.testing.asgi import client_of
-from tests.histories import begun
-from tests.interaction.http.mcp_client import (
-    ERAS,
-    HEADERS,
-    INITIALIZE,
-    SESSION,
-    Era,
-    open_session,
-    ping,
-    tools_of,
-)
-from tests.interaction.http.people import ANNA, BEN, CHANNELS, MANY, Channel, client_as
-from tests.interaction.http.rig import TOKEN, Rig, served, server
+from tests.interaction.http.people import ANNA, BEN, CHIEF, MANY, client_as
+from tests.interaction.http.rig import served, server
+from tests.interaction.mcp import rig as programs
 from tests.interaction.requirements import requirement
 
-TOOLS = [
-    "submit_task",
-    "read_progress",
-    "send_message",
-    "answer_question",
-    "stop",
-    "list_tasks",
-    "list_missions",
-]
+pytestmark = [pytest.mark.timeout(60)]
+
+CANARY = "canary-of-this-test"
+SMALL = str(Path(str(programs.__file__)).parent / "small_server.py")
+ORIGINAL = [
+    "id", "name", "transport", "endpoint", "description", "enabled", "version", "tools",
+    "tool_descriptors", "created_at", "last_connected_at", "status", "error", "tool_calls",
+    "tool_errors",
+]  # fmt: skip
 
 
-async def types_of(rig: Rig, mission_id: str) -> list[str]:
-    return [record.type for record in await rig.records(MissionId(mission_id))]
+def small(**changes: Any) -> dict[str, Any]:
+    """A server that is there."""
+    stdio = {"command": sys.executable, "args": [SMALL], "env": {"TOKEN": CANARY}}
+    return {"name": "small", "transport": {"stdio": stdio}, **changes}
 
 
-WRITES: dict[str, dict[str, Any]] = {
-    "submit_task": {"task": "Do it."},
-    "send_message": {"content": "Hello."},
-    "answer_question": {"question_id": "1", "answer": "allow"},
-    "stop": {"id": new_uuid()},
-}
-
-pytestmark = pytest.mark.timeout(30)
-
-
-@requirement("mcp-servers:http:tools")
-@pytest.mark.parametrize("era", ERAS)
-async def test_a_task_is_handed_over_followed_and_stopped(tmp_path: Path, era: Era) -> None:
-    async with served(tmp_path, is_durable=False) as (rig, http), tools_of(http, era) as tools:
-        assert await tools.names() == TOOLS
-        task = await tools.call("submit_task", task="Do it.", idempotency_key="one")
-        assert task["status"] == "pending"
-        again = await tools.call("submit_task", task="Do it.", idempotency_key="one")
-        assert again["id"] == task["id"]
-        first = await tools.call("read_progress", id=task["id"])
-        assert [(line["type"], line["text"]) for line in first["log"]] == [("message", "Do it.")]
-        assert (first["run"], first["result"], first["is_more"]) == ("queued", None, False)
-        listed = await tools.call("list_tasks")
-        assert [each["id"] for each in listed["items"]] == [task["id"]]
-        await rig.work(MissionId(task["id"]), begun().asked().answered("Done.").finished())
-        ended = await tools.call("read_progress", id=task["id"], cursor=first["cursor"])
-        assert [line["type"] for line in ended["log"]] == ["response", "run_finished"]
-        assert (ended["status"], ended["outcome"]) == ("completed", "succeeded")
-        assert ended["result"]
-        assert "task.not_running" in await tools.refused("stop", id=task["id"])
-        other = await tools.call("submit_task", task="And this.")
-        stopping = asyncio.create_task(tools.call("stop", id=other["id"]))
-        with anyio.fail_after(5):
-            while "cancel.requested" not in await types_of(rig, other["id"]):
-                await anyio.sleep(0.005)
-        stopping.cancel()
+async def until(
+    client: httpx2.AsyncClient, id_: str, is_so: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """The server's state once it is as it should be."""
+    with anyio.fail_after(20):
+        while not is_so(state := (await client.get(f"/api/mcp/{id_}")).json()):
+            await anyio.sleep(0.02)
+        return state
 
 
-@requirement("mcp-servers:http:progress")
-async def test_progress_is_waited_for_and_read_by_cursor(tmp_path: Path) -> None:
-    async with served(tmp_path, is_durable=False) as (rig, http), tools_of(http) as tools:
-        task = MissionId((await tools.call("submit_task", task="Do it."))["id"])
-        cursor = (await tools.call("read_progress", id=task))["cursor"]
-        history = begun().asked()
-        seen: list[dict[str, Any]] = []
-
-        async def read() -> None:
-            seen.append(await tools.call("read_progress", id=task, cursor=cursor, wait_seconds=20))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(read)
-            while not rig.feed.watchers:
-                await anyio.sleep(0.001)
-            await rig.work(task, history.answered("Thought of it. " * 2000))
-        (progress,) = seen
-        (line,) = [line for line in progress["log"] if line["type"] == "response"]
-        assert "characters left out" in line["text"]
-        assert len(line["text"]) < 2_200
-        assert progress["cursor"] > cursor
-        too_far = await tools.refused("read_progress", id=task, cursor=10**6)
-        assert "cursor.invalid" in too_far
-
-
-@requirement("mcp-servers:http:tools")
-async def test_a_mission_is_begun_spoken_to_and_answered(tmp_path: Path) -> None:
-    async with served(tmp_path, is_durable=False) as (rig, http), tools_of(http) as tools:
-        sent = await tools.call("send_message", content="Build a boat.")
-        mission = MissionId(sent["mission_id"])
-        more = await tools.call("send_message", content="A small one.", mission_id=mission)
-        assert (more["mission_id"], more["is_queued"]) == (mission, True)
-        (listed,) = (await tools.call("list_missions"))["items"]
-        assert (listed["id"], listed["title"]) == (mission, "Build a boat.")
-        for record in begun().asked().answered("", [("run_command", "{}")]).records[2:]:
-            await rig.append(mission, record.event)
-        await rig.append(mission, QUESTION)
-        progress = await tools.call("read_progress", id=mission)
-        (question,) = progress["questions"]
-        assert (question["id"], question["tool"]) == ("approve:c1-0", "run_command")
-        assert question["asks"] == {"command": "rm x"}
-        answer = {"question_id": question["id"], "mission_id": mission}
-        assert "answer.invalid" in await tools.refused("answer_question", **answer, answer=5)
-        await tools.call("answer_question", **answer, answer="allow")
-        assert (await tools.call("read_progress", id=mission))["questions"] == []
-        assert "answer.late" in await tools.refused("answer_question", **answer, answer="deny")
-
-
-QUESTION = AnswerRequested.model_validate(
-    {
-        "call_id": "c1-0",
-        "name": "run_command",
-        "kind": "approval",
-        "arguments": {"command": "rm x"},
-        "until": "2100-01-01T00:00:00Z",
-        "default": "deny",
-    }
-)
-
-
-@requirement("mcp-servers:http:owner")
-@pytest.mark.parametrize("channel", CHANNELS)
-async def test_nobody_reaches_anothers_work(tmp_path: Path, channel: Channel) -> None:
-    async with (
-        server(tmp_path, is_durable=False, rules=MANY) as rig,
-        client_as(rig, ANNA, channel) as anna,
-        client_as(rig, BEN, channel) as ben,
-        tools_of(anna) as annas,
-        tools_of(ben) as bens,
-    ):
-        task = (await annas.call("submit_task", task="A secret of anna's."))["id"]
-        mission = (await annas.call("send_message", content="A secret of anna's."))["mission_id"]
-        nobodys = new_uuid()
-        for id_ in (task, mission):
-            for tool, arguments in (
-                ("read_progress", {"id": id_}),
-                ("read_progress", {"id": id_, "wait_seconds": 5}),
-                ("stop", {"id": id_}),
-                ("send_message", {"content": "Hello.", "mission_id": id_}),
-                ("answer_question", {"question_id": "c", "answer": 1, "mission_id": id_}),
-            ):
-                theirs = await bens.refused(tool, **arguments)
-                like = {k: nobodys if v == id_ else v for k, v in arguments.items()}
-                assert theirs == (await bens.refused(tool, **like)).replace(nobodys, id_)
-        assert (await bens.call("list_tasks"))["items"] == []
-        assert (await bens.call("list_missions"))["items"] == []
-        assert (await annas.call("list_tasks"))["items"][0]["id"] == task
-        owned = await rig.db.missions.get_for_system(MissionId(task))
-        assert owned.owner_id == ANNA.id
-
-
-@requirement("mcp-servers:http:sessions")
-async def test_a_session_is_good_for_nothing_to_anybody_else(tmp_path: Path) -> None:
-    async with (
-        server(tmp_path, is_durable=False, rules=MANY) as rig,
-        client_as(rig, ANNA) as anna,
-        client_as(rig, ANNA, "key") as annas_key,
-        client_as(rig, BEN) as ben,
-        client_of(rig.app) as nobody,
-    ):
-        session = await open_session(anna)
-        assert len(session) >= 32
-        assert session != await open_session(anna)
-        assert (await ping(anna, session)).status_code == 200
-        assert (await ping(nobody, session)).status_code == 401
-        for other in (ben, annas_key):
-            theirs, unknown = await ping(other, session), await ping(other, new_uuid())
-            assert (theirs.status_code, theirs.content) == (404, unknown.content)
-            ended = await other.delete("/mcp", headers={SESSION: session})
-            assert ended.status_code == 404
-        assert (await ping(anna, session)).status_code == 200
-        assert (await anna.delete("/mcp", headers={SESSION: session})).status_code == 200
-        assert (await ping(anna, session)).status_code == 404
-
-
-@requirement("mcp-servers:http:scopes")
-@pytest.mark.parametrize("era", ERAS)
-async def test_a_key_that_reads_changes_nothing(tmp_path: Path, era: Era) -> None:
-    async with served(tmp_path, is_durable=False) as (rig, owner):
-        made = await owner.post("/api/keys", json={"name": "reader", "scope": "read"})
-        task = await rig.submit(owner)
-        async with client_of(rig.app, token=made.json()["key"]) as http:
-            # It may still not change anything in any other way.
-            assert (await http.post("/api/task", json={"task": "x"})).status_code == 403
-            async with tools_of(http, era) as tools:
-                assert await tools.names() == TOOLS
-                assert (await tools.call("read_progress", id=task))["id"] == task
-                assert len((await tools.call("list_tasks"))["items"]) == 1
-                for tool, arguments in WRITES.items():
-                    assert "token.scope_missing" in await tools.refused(tool, **arguments)
-        assert await types_of(rig, task) == ["mission.created", "message.received"]
-
-
-@requirement("mcp-servers:http:sessions")
-async def test_a_session_ends_with_its_key(tmp_path: Path) -> None:
-    async with served(tmp_path, is_durable=False) as (rig, owner):
-        made = (await owner.post("/api/keys", json={"name": "short"})).json()
-        async with client_of(rig.app, token=made["key"]) as http:
-            session = await open_session(http)
-            task = await rig.submit(http)
-            headers = {**HEADERS, SESSION: session}
-            wait = {"id": task, "cursor": 2, "wait_seconds": 60}
-            params = {"name": "read_progress", "arguments": wait}
-            call = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": params}
-            async with (
-                http.stream("GET", "/mcp", headers=headers) as stream,
-                http.stream("POST", "/mcp", json=call, headers=headers) as waiting,
-            ):
-                assert (stream.status_code, waiting.status_code) == (200, 200)
-                assert (await owner.delete(f"/api/keys/{made['id']}")).status_code in (200, 204)
-                with anyio.fail_after(5):
-                    async for _ in stream.aiter_raw():
-                        pass
-                    said = b"".join([piece async for piece in waiting.aiter_raw()])
-                assert b"result" not in said
-            assert (await ping(http, session)).status_code == 401
-
-
-@requirement("mcp-servers:http:sessions")
-async def test_there_is_an_end_to_sessions(tmp_path: Path) -> None:
-    async with served(tmp_path, is_durable=False) as (rig, owner):
-        sessions = [await open_session(owner) for _ in range(MOST_SESSIONS)]
-        refused = await owner.post("/mcp", json=INITIALIZE, headers=HEADERS)
-        assert refused.status_code == 503
-        await owner.delete("/mcp", headers={SESSION: sessions[0]})
-        assert (await ping(owner, await open_session(owner))).status_code == 200
-        # Another caller has sessions of their own, and those who come make room of the idle.
-        for number in range(MOST_CALLERS + 3):
-            made = await owner.post("/api/keys", json={"name": f"key {number}"})
-            async with client_of(rig.app, token=made.json()["key"]) as http:
-                await open_session(http)
-        assert (await ping(owner, sessions[1])).status_code == 404
-
-
-@requirement("mcp-servers:http:perimeter")
-async def test_no_page_of_another_site_and_no_other_name_gets_in(tmp_path: Path) -> None:
-    async with (
-        server(tmp_path, is_durable=False, rules=MANY) as rig,
-        client_as(rig, ANNA, "cookie") as http,
-    ):
-        evil: list[tuple[dict[str, str], int]] = [
-            ({"Host": "evil.test"}, 421),
-            ({"Host": "127.0.0.1.evil.test:3000"}, 421),
-            ({"Origin": "http://evil.test"}, 403),
-            ({"Origin": "null"}, 403),
-            ({"Origin": "http://127.0.0.1:3001"}, 403),
-            ({"Content-Type": "text/plain"}, 415),
-            ({"Cookie": "open_agent_session=forged"}, 401),
-        ]
-        assert (await http.post("/mcp", json=INITIALIZE, headers=HEADERS)).status_code == 200
-        for headers, status in evil:
-            for version in ({}, {"Mcp-Protocol-Version": "2026-07-28"}):
-                sent = {**HEADERS, **headers, **version}
-                reply = await http.post("/mcp", json=INITIALIZE, headers=sent)
-                assert reply.status_code == status, (headers, reply.text)
-                assert SESSION not in reply.headers
-                assert "serverInfo" not in reply.text
-        del http.headers["Origin"]
-        assert (await http.post("/mcp", json=INITIALIZE, headers=HEADERS)).status_code == 403
-        large = {**INITIALIZE, "params": {"x": "y" * (3 * 1024 * 1024)}}
-        async with client_of(rig.app, token=TOKEN) as owner:
-            sent = await owner.post("/mcp", json=large, headers=HEADERS)
-            assert sent.status_code == 413
-
-
-@requirement("mcp-servers:http:hostile")
-@pytest.mark.parametrize("version", ["", "2025-06-18", "2026-07-28", "nonsense"])
-async def test_what_is_no_message_is_answered_and_harms_nobody(
-    tmp_path: Path, version: str
+@requirement("mcp:registry:original")
+async def test_a_server_is_added_connected_switched_and_removed_as_at_the_original(
+    tmp_path: Path,
 ) -> None:
-    bodies = [
-        b"", b"garbage", b"[]", b"null", b"\xff", b"{}", b"[" * 100_000,
-        b'{"jsonrpc":"2.0","id":1,"method":"no/such"}', b'{"jsonrpc":"2.0","id":{},"method":"x"}',
-        rb'{"jsonrpc":"2.0","id":1,"method":"\ud800"}', b'{"jsonrpc":"1.0","id":1,"method":"ping"}',
-    ]  # fmt: skip
-    sent = {**HEADERS, "Content-Type": "application/json"}
-    sent |= {"Mcp-Protocol-Version": version} if version else {}
-    async with served(tmp_path, is_durable=False) as (_, http):
-        for body in bodies:
-            reply = await http.post("/mcp", content=body, headers=sent)
-            assert 400 <= reply.status_code < 500, (body[:40], reply.status_code, reply.text)
-            assert "Traceback" not in reply.text
-        for method in ("GET", "DELETE"):
-            assert (await http.request(method, "/mcp", headers=sent)).status_code in (400, 405)
-        assert (await http.request("PATCH", "/mcp")).status_code == 405
-        async with tools_of(http) as tools:
-            assert await tools.names() == TOOLS
+    async with served(tmp_path, is_durable=False) as (_, client):
+        added = await client.post("/api/mcp", json=small(description="A small one."))
+        state = added.json()
+        assert list(state)[: len(ORIGINAL)] == ORIGINAL
+        id_ = state["id"]
+        assert (state["status"], state["tools"], state["enabled"]) == ("disconnected", [], True)
+        assert state["endpoint"] == f"{sys.executable} {SMALL}"
+        twice = await client.post("/api/mcp", json=small())
+        assert (twice.status_code, twice.json()["error"]["code"]) == (400, "mcp.exists")
+
+        before = (await client.post(f"/api/mcp/{id_}/refresh")).json()
+        assert before["status"] == "disconnected"
+        state = await until(client, id_, lambda state: state["status"] == "connected")
+        assert state["version"] == "1.2.3"
+        assert "add" in state["tools"]
+        descriptor = next(t for t in state["tool_descriptors"] if t["name"] == "add")
+        assert set(descriptor) == {"name", "description", "inputSchema"}
+        assert state["last_connected_at"] is not None
+
+        disabled = (await client.post(f"/api/mcp/{id_}/disable", json={})).json()
+        assert (disabled["status"], disabled["enabled"]) == ("disabled", False)
+        refused = await client.post(f"/api/mcp/{id_}/refresh")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "mcp.disabled")
+        enabled = (await client.post(f"/api/mcp/{id_}/enable")).json()
+        assert (enabled["status"], enabled["enabled"]) == ("disconnected", True)
+        assert "add" in enabled["tools"]
+
+        all_ = await client.post("/api/mcp/refresh")
+        assert all_.json() == {"success": True, "message": "Refresh started in background"}
+        await until(client, id_, lambda state: state["status"] == "connected")
+        assert (await client.delete(f"/api/mcp/{id_}")).json() == {"success": True}
+        assert (await client.get(f"/api/mcp/{id_}")).status_code == 404
+        assert id_ not in (await client.get("/api/mcp")).text
 
 
-@requirement("mcp-servers:http:drain")
-async def test_streams_and_waiting_calls_end_when_the_server_stops(tmp_path: Path) -> None:
-    async with served(tmp_path, is_durable=False) as (rig, http):
-        session = await open_session(http)
-        task = await rig.submit(http)
-        headers = {**HEADERS, SESSION: session}
-        wait = {"id": task, "wait_seconds": 60, "cursor": 2}
-        params = {"name": "read_progress", "arguments": wait}
-        call = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": params}
-        async with (
-            http.stream("GET", "/mcp", headers=headers) as stream,
-            http.stream("POST", "/mcp", json=call, headers=headers) as waiting,
+@requirement("mcp:registry:change")
+async def test_a_server_is_changed_in_place_and_keeps_its_secrets(tmp_path: Path) -> None:
+    async with served(tmp_path, is_durable=False) as (rig, client):
+        id_ = (await client.post("/api/mcp", json=small())).json()["id"]
+        path = f"/api/mcp/{id_}"
+        changed = (await client.patch(path, json={"name": "other", "trusted": True})).json()
+        assert (changed["id"], changed["name"], changed["trusted"]) == (id_, "other", True)
+        stdio = {"args": [SMALL, "more"], "env": {"TOKEN": "****", "MORE": "x"}}
+        changed = (await client.patch(path, json={"transport": {"stdio": stdio}})).json()
+        assert changed["transport"]["stdio"] == {
+            "command": sys.executable,
+            "args": [SMALL, "more"],
+            "env": {"TOKEN": "****", "MORE": "****"},
+            "cwd": "",
+        }
+        kept = {
+            s.name: s.value for s in await rig.db.mcp.secrets(id_, owner=programs.UserId("default"))
+        }
+        assert kept == {"TOKEN": CANARY, "MORE": "x"}
+        gone = {"stdio": {"env": {"TOKEN": None}}}
+        changed = (await client.patch(path, json={"transport": gone})).json()
+        assert changed["transport"]["stdio"]["env"] == {"MORE": "****"}
+
+        http = {
+            "http": {
+                "endpoint": f"https://example.com/mcp?key={CANARY}&a=b",
+                "headers": {"X-Key": CANARY},
+            }
+        }
+        changed = (await client.patch(path, json={"transport": http})).json()
+        assert changed["endpoint"] == "https://example.com/mcp?key=****&a=****"
+        assert changed["transport"]["http"]["headers"] == {"X-Key": "****"}
+        secrets = await rig.db.mcp.secrets(id_, owner=programs.UserId("default"))
+        assert {s.name: s.value for s in secrets} == {"key": CANARY, "a": "b", "X-Key": CANARY}
+        changed = (await client.patch(path, json={"endpoint": changed["endpoint"]})).json()
+        assert {
+            s.name for s in await rig.db.mcp.secrets(id_, owner=programs.UserId("default"))
+        } == {
+            "key",
+            "a",
+            "X-Key",
+        }
+
+
+@requirement("mcp:registry:refuses")
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "name"),
+        ({"name": "x"}, "transport"),
+        ({"name": "x", "transport": {}}, "transport"),
+        ({"name": " ", "endpoint": "http://h/"}, "1 to 64"),
+        ({"name": "x", "endpoint": "ftp://h/"}, "http"),
+        ({"name": "x", "endpoint": "http://user:secret@h/"}, "password"),
+        ({"name": "x", "transport": {"stdio": {"command": ""}}}, "command"),
+        ({"name": "x", "transport": {"stdio": {"command": "a", "cwd": "b"}}}, "absolute"),
+        ({"name": "x", "transport": {"stdio": {"command": "a", "env": {"A B": "c"}}}}, "variable"),
+        ({"name": "x", "transport": {"stdio": {"command": "a", "env": {"A": "****"}}}}, "kept"),
+        (
+            {
+                "name": "x",
+                "transport": {"http": {"endpoint": "http://h/", "headers": {"A": "b\n"}}},
+            },
+            "A",
+        ),
+        ({"name": "x", "endpoint": "http://h/", "timeout_seconds": 99_999}, "seconds"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_what_is_wrong(
+    tmp_path: Path, body: dict[str, Any], said: str
+) -> None:
+    async with served(tmp_path, is_durable=False) as (_, client):
+        reply = await client.post("/api/mcp", json=body)
+        assert reply.status_code == 422, reply.text
+        assert said in reply.json()["error"]["message"]
+        assert "secret" not in reply.text
+
+
+@requirement("mcp:registry:secrets")
+async def test_secrets_are_in_no_answer_no_log_and_no_place_but_theirs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with served(tmp_path) as (rig, client):
+        id_ = (await client.post("/api/mcp", json=small())).json()["id"]
+        await client.post(f"/api/mcp/{id_}/refresh")
+        await until(client, id_, lambda state: state["status"] == "connected")
+        owner = programs.UserId("default")
+        tools = rig.services.mcp.toolboxes
+        found = rig.services.mcp.directory.visible(owner)
+        small_one = next(each for each in found if each.id == id_)
+        with pytest.raises(programs.ServerFailed):
+            await rig.services.mcp.pool.call(
+                small_one, programs.Place(owner), "die", {}, lambda _: None
+            )
+        texts = [
+            (await client.get(path)).text
+            for path in ("/api/mcp", f"/api/mcp/{id_}", "/api/tools", "/api/audit", "/api/status")
+        ]
+        state = (await client.get(f"/api/mcp/{id_}")).json()
+        assert "dying with ****" in state["stderr"]
+        assert state["tool_errors"] == state["tool_calls"] == 1
+        assert tools.offered(owner)
+    output = capsys.readouterr()
+    for text in (*texts, output.out, output.err):
+        assert CANARY not in text
+    data = (tmp_path / "data").rglob("*")
+    holding = {p.name for p in data if p.is_file() and CANARY.encode() in p.read_bytes()}
+    assert holding <= {"open-agent.db", "open-agent.db-wal"}
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+@requirement("mcp:registry:rights")
+async def test_what_is_for_everybody_is_configured_by_administrators_and_shown_in_part(
+    tmp_path: Path,
+) -> None:
+    async with (
+        server(tmp_path, is_durable=False, rules=MANY) as rig,
+        client_as(rig, CHIEF) as chief,
+        client_as(rig, ANNA) as anna,
+        client_as(rig, BEN) as ben,
+    ):
+        id_ = (await chief.post("/api/mcp", json=small())).json()["id"]
+        seen = (await anna.get(f"/api/mcp/{id_}")).json()
+        assert (seen["shared"], seen["stderr"]) == (True, None)
+        assert seen["transport"] == {
+            "stdio": {"command": sys.executable, "args": [], "env": {}, "cwd": ""}
+        }
+        for method, path, body in (
+            ("PATCH", "", {"name": "mine"}),
+            ("DELETE", "", None),
+            ("POST", "/disable", None),
         ):
-            while not rig.feed.watchers:
-                await anyio.sleep(0.001)
-            rig.feed.close()
-            with anyio.fail_after(5):
-                said = b"".join([piece async for piece in waiting.aiter_raw()])
-                async for _ in stream.aiter_raw():
-                    pass
-        assert b'"result"' in said
-        refused = await http.post("/mcp", json=INITIALIZE, headers=HEADERS)
-        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "mcp.unavailable")
+            reply = await anna.request(method, f"/api/mcp/{id_}{path}", json=body)
+            assert reply.status_code == 403, (method, reply.text)
+        shared = await anna.post("/api/mcp", json=small(name="more", shared=True))
+        assert shared.status_code == 403
+        mine = (await anna.post("/api/mcp", json=small())).json()
+        assert (mine["shared"], mine["name"]) == (False, "small")
+        assert mine["id"] not in (await ben.get("/api/mcp")).text
+        assert mine["id"] not in (await chief.get("/api/mcp")).text
+        assert (await anna.post(f"/api/mcp/{id_}/refresh")).status_code == 200
+        await until(anna, id_, lambda state: state["status"] == "connected")
+        assert (await chief.get(f"/api/mcp/{id_}")).json()["status"] == "disconnected"
+        names = [t["name"] for t in (await anna.get("/api/tools")).json()]
+        assert "small_add" in names
 
 
-@requirement("mcp-servers:http:cheap")
-def test_the_protocol_is_not_imported_before_somebody_speaks_it() -> None:
-    look = "import sys, open_agent.composition.servers; print('mcp' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True)
-    assert said.stdout == b"False\n"
+@requirement("mcp:tools:toggle")
+async def test_tools_are_switched_off_for_oneself_or_for_all_and_stay_so(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, rules=MANY) as rig,
+        client_as(rig, CHIEF) as chief,
+        client_as(rig, ANNA) as anna,
+        client_as(rig, BEN) as ben,
+    ):
+
+        async def switch(client: httpx2.AsyncClient, name: str, is_on: bool) -> Any:
+            return await client.post(f"/api/tools/{name}/toggle", json={"enabled": is_on})
+
+        async def is_on(client: httpx2.AsyncClient, name: str) -> bool:
+            found = {t["name"]: t["enabled"] for t in (await client.get("/api/tools")).json()}
+            return found[name]
+
+        off = await switch(anna, "web_search", False)
+        assert off.json() == {"success": True, "name": "web_search", "enabled": False}
+        assert (await is_on(anna, "web_search"), await is_on(ben, "web_search")) == (False, True)
+        await switch(chief, "fetch_url", False)
+        assert (await is_on(anna, "fetch_url"), await is_on(ben, "fetch_url")) == (False, False)
+        refused = await switch(ben, "fetch_url", True)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "tool.off_for_all")
+        unknown = await switch(anna, "no_such_tool", False)
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "tool.not_found")
+        for body in ({}, {"enabled": "perhaps"}):
+            assert (await anna.post("/api/tools/web_search/toggle", json=body)).status_code == 422
+    async with server(tmp_path, rules=MANY) as rig, client_as(rig, ANNA) as anna:
+        tools = {t["name"]: t for t in (await anna.get("/api/tools")).json()}
+        assert [n for n, t in tools.items() if not t["enabled"]] == ["fetch_url", "web_search"]
+        assert list(tools) == sorted(tools)
+        assert set(tools["read_file"]) == {"name", "description", "source", "enabled"}
+        assert tools["read_file"]["source"] == "builtin"
+
+
+@requirement("mcp:registry:import")
+async def test_servers_of_other_tools_are_taken_over_and_replace_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path, is_durable=False) as (_, client):
+        await client.post("/api/mcp", json=small(name="there"))
+        theirs = {
+            "there": {"command": "npx"},
+            "files": {"command": "npx", "args": ["-y", "x"], "env": {"TOKEN": CANARY}},
+            "far": {"type": "http", "url": "https://example.com/mcp", "headers": {"A": CANARY}},
+            "off": {"command": "y", "disabled": True},
+        }
+        reply = await client.post("/api/mcp/import", json={"mcpServers": theirs})
+        done = reply.json()
+        assert CANARY not in reply.text
+        assert [each["name"] for each in done["added"]] == ["files", "far", "off"]
+        assert [each["name"] for each in done["skipped"]] == ["there"]
+        by_name = {each["name"]: each for each in (await client.get("/api/mcp")).json()}
+        assert by_name["there"]["transport"]["stdio"]["command"] == sys.executable
+        assert by_name["off"]["status"] == "disabled"
+        assert by_name["far"]["endpoint"] == "https://example.com/mcp"
+
+        opencode = {"local": {"type": "local", "command": ["a", "b"], "environment": {"C": "d"}}}
+        done = (await client.post("/api/mcp/import", json={"mcp": opencode})).json()
+        assert done["added"][0]["transport"]["stdio"]["args"] == ["b"]
+
+
+@requirement("mcp:registry:import")
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({}, "`mcpServers`"),
+        ({"mcpServers": {"ok": {"command": "x"}, "bad": {}}}, "'bad'"),
+        ({"mcpServers": {"ok": {"command": "x"}, "bad": {"command": ["x", 1]}}}, "'bad'"),
+        (
+            {"mcpServers": {"bad": {"command": "x", "env": {"T": "${input:token}"}}}},
+            "${input:token}",
+        ),
+        ({"mcpServers": {"bad": {"type": "sse", "url": "http://h/"}}}, "server-sent"),
+        ({"servers": [{"name": "a", "command": "x"}, {"name": "a", "command": "y"}]}, "two"),
+    ],
+)
+async def test_what_cannot_be_understood_is_refused_as_a_whole(
+    tmp_path: Path, value: dict[str, Any], said: str
+) -> None:
+    async with served(tmp_path, is_durable=False) as (_, client):
+        before = (await client.get("/api/mcp")).json()
+        reply = await client.post("/api/mcp/import", json=value)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (422, "mcp.import_unreadable")
+        assert said in reply.json()["error"]["message"]
+        assert (await client.get("/api/mcp")).json() == before
+
+
+@requirement("mcp:registry:first-start")
+async def test_the_originals_file_is_taken_over_once_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "work" / ".openagent" / "mcp" / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{broken")
+    async with served(tmp_path) as (_, client):
+        names = [each["name"] for each in (await client.get("/api/mcp")).json()]
+        assert names == ["desktop", "playwright"]
+        desktop = (await client.get("/api/mcp")).json()[0]
+        assert (desktop["enabled"], desktop["per_mission"]) == (False, True)
+        await client.delete(f"/api/mcp/{desktop['id']}")
+    assert path.read_text() == "{broken"
+    id_ = "6b7f4a5e-0000-4000-8000-000000000001"
+    theirs = {
+        "description": None,
+        "version": None,
+        "tools": [],
+        "created_at": "2025-01-01T00:00:00Z",
+    }
+    program = {"stdio": {"command": "x", "args": ["y"], "env": {"T": "z"}}}
+    original = json.dumps([
+        {"id": id_, "name": "mine", "transport": program, "enabled": True, **theirs},
+        {"name": "host", "transport": {"stdio": {"command": "/w/host-mcp"}}, "enabled": True},
+    ])  # fmt: skip
+    path.write_text(original)
+    async with served(tmp_path) as (_, client):
+        found = {each["name"]: each for each in (await client.get("/api/mcp")).json()}
+        assert sorted(found) == ["mine", "playwright"]
+        assert found["mine"]["id"] == id_
+        assert found["mine"]["shared"]
+        await client.delete(f"/api/mcp/{id_}")
+    async with served(tmp_path) as (_, client):
+        assert [each["name"] for each in (await client.get("/api/mcp")).json()] == ["playwright"]
+    assert path.read_text() == original
+
+
+@requirement("mcp:registry:reading")
+async def test_resources_and_prompts_are_read_over_http(tmp_path: Path) -> None:
+    async with served(tmp_path, is_durable=False) as (_, client):
+        id_ = (await client.post("/api/mcp", json=small())).json()["id"]
+        resources = (await client.get(f"/api/mcp/{id_}/resources")).json()
+        assert resources["resources"][0]["uri"] == "notes://all"
+        read = await client.get(f"/api/mcp/{id_}/resources/read", params={"uri": "notes://all"})
+        assert read.json() == {"uri": "notes://all", "text": "notes:", "images": 0}
+        prompts = (await client.get(f"/api/mcp/{id_}/prompts")).json()
+        assert prompts["prompts"][0]["name"] == "greet"
+        filled = await client.post(
+            f"/api/mcp/{id_}/prompts/greet", json={"arguments": {"name": "Ben"}}
+        )
+        assert "Say hello to Ben." in filled.text
+        missing = await client.get(f"/api/mcp/{id_}/resources/read", params={"uri": "no://such"})
+        assert (missing.status_code, missing.json()["error"]["code"]) == (503, "mcp.failed")

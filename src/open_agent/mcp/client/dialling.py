@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import anyio
 from anyio import to_thread
 from mcp.client.streamable_http import streamable_http_client
 
@@ -96,7 +97,8 @@ class Dialler:
             async with stdio_streams(process, program.stderr, on_end) as streams:
                 yield streams
         finally:
-            await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
 
     @asynccontextmanager
     async def _reach(

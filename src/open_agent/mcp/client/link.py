@@ -24,17 +24,21 @@ from open_agent.core.clock import Clock
 from open_agent.core.mcp import ListedTool, McpListing
 from open_agent.mcp.client.failures import ServerEnded, ServerFailed, SessionGone, SignInNeeded
 from open_agent.mcp.client.ports import LinkState
+from open_agent.mcp.client.sieve import Sieve
 from open_agent.models.wire import one_line
 
 PING_EVERY = 30.0
 PING_SECONDS = 10.0
 LIST_SECONDS = 30.0
+END_SECONDS = 2.0
 RELIST_PAUSE = 1.0
 """Between two looks at a list that keeps changing."""
 MOST_PAGES = 50
 MOST_LISTED = 1_000
 FORGOTTEN = "Session terminated"
 """What the SDK says of a server that answers 404."""
+CLOSED = (types.CONNECTION_CLOSED, "Connection closed")
+"""What the SDK says of a session that has ended; the code alone is used by servers too."""
 
 T = TypeVar("T")
 OnEnd = Callable[[str], None]
@@ -81,6 +85,7 @@ class Link:
         self._reason: str | None = None
         self._is_sign_in = False
         self._task: asyncio.Task[None] | None = None
+        self._sieve = Sieve(None)
         self._is_stale = False
         self._at_work = 0
         self._used_at = anyio.current_time()
@@ -184,7 +189,10 @@ class Link:
                 if error.message == FORGOTTEN:
                     self.end("The server has forgotten the session.")
                     raise SessionGone("The server has forgotten the session.") from None
-                if error.code == types.CONNECTION_CLOSED:
+                if (error.code, error.message) == CLOSED:
+                    # Why it was is known when all of it has ended.
+                    with anyio.move_on_after(END_SECONDS):
+                        await self._ended.wait()
                     self.end("The connection was closed.")
                     raise self._failure() from None
                 said = self._around.explain(one_line(error.message, 1_000))
@@ -242,10 +250,9 @@ class Link:
 
     async def _live(self) -> None:
         async with AsyncExitStack() as stack:
-            streams = self._connect(self.end)
             client = await stack.enter_async_context(
                 Client(
-                    streams,
+                    self._streams(),
                     message_handler=self._hear,
                     client_info=types.Implementation(name="open-agent", version=__version__),
                     cache=None,
@@ -260,6 +267,12 @@ class Link:
                     group.start_soon(self._listen, client)
                 await self._stay(client)
                 group.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _streams(self) -> AsyncGenerator[Any]:
+        async with self._connect(self.end) as (reading, writing):
+            self._sieve = Sieve(reading)
+            yield self._sieve, writing
 
     async def _hear(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):
@@ -310,11 +323,12 @@ class Link:
         assert client is not None
         info, capabilities = client.server_info, client.server_capabilities
         tools: list[types.Tool] = []
+        self._sieve.unfit.clear()
         if capabilities.tools is not None:
             tools = await self._pages(Client.list_tools, "tools")
         listing = McpListing(
             version=one_line(info.version, 60) if info else None,
-            tools=tuple(_listed(tool) for tool in tools),
+            tools=(*map(_listed, tools), *self._sieve.unfit[:MOST_LISTED]),
             has_resources=capabilities.resources is not None,
             at=self._clock.now(),
         )
@@ -349,7 +363,7 @@ def _grouped(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def _said(error: BaseException) -> str:
-    known = _find(error, ServerFailed) or _find(error, MCPError) or _find(error, OSError)
+    known = _find(error, ServerFailed)
     while known is None and (inner := _grouped(error)):
         error = inner[0]
     said = one_line(str(known or error), 500)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -62,6 +63,7 @@ class _Slot:
     """What is known of one session, and of those before it."""
 
     link: "Link | None" = None
+    ending: "Link | None" = None
     opening: "asyncio.Task[Link] | None" = None
     failures: int = 0
     retry_at: float = 0.0
@@ -80,7 +82,8 @@ class _Slot:
     def look(self) -> "Link | None":
         """The session, if there is one; takes notice of one that has ended."""
         if self.link is not None and not self.link.is_open:
-            ended, self.link = self.link.state.error, None
+            ended = self.link.state.error
+            self.ending, self.link = self.link, None
             if ended is not None:
                 self.fail(ended)
         return self.link
@@ -236,14 +239,20 @@ class Pool:
         self, server: McpServer, place: Place, ask: "Callable[[Link], Awaitable[T]]"
     ) -> T:
         """Ask; once more in a new session where the server has only forgotten the old one."""
+        link = await self._link(server, place)
         try:
-            link = await self._link(server, place)
-            answer = await ask(link)
+            return await ask(link)
         except SessionGone:
+            slot = self._slots[self._key(server, place)]
+            if slot.link is link:
+                slot.ending, slot.link = link, None
             link = await self._link(server, place)
-            answer = await ask(link)
-        self._slots[self._key(server, place)].failures = 0
-        return answer
+            return await ask(link)
+        finally:
+            # Whoever answers, whatever it is, is not one that keeps dying.
+            slot = self._slots.get(self._key(server, place))
+            if slot is not None and link.is_open:
+                slot.failures = 0
 
     def _key(self, server: McpServer, place: Place) -> Key:
         return server.id, place.owner, place.mission_id if server.is_per_mission else None
@@ -283,6 +292,10 @@ class Pool:
         try:
             with anyio.fail_after(START_SECONDS) as scope:
                 loaded = await self._load()
+                if slot.ending is not None:
+                    # What it leaves behind, such as a lock, may be in the next one's way.
+                    await slot.ending.close()
+                    slot.ending = None
                 secrets = await self._keeper.secrets(server, place.owner)
                 slot.redact = loaded.redactor(secrets)
 
@@ -327,8 +340,9 @@ class Pool:
                 await asyncio.wait(openings)
         async with anyio.create_task_group() as group:
             for slot in slots:
-                if slot.link is not None:
-                    group.start_soon(slot.link.close)
+                for link in (slot.link, slot.ending):
+                    if link is not None:
+                        group.start_soon(link.close)
 
 
 class _Around:
@@ -354,4 +368,6 @@ def _load() -> "Loaded":
     # 470 ms: the SDK, with what it stands on.
     from open_agent.mcp.client.loading import Loaded
 
+    # The SDK imports it with the first answer that has a schema, which would block the event loop.
+    import_module("jsonschema")
     return Loaded()

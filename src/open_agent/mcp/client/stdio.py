@@ -47,13 +47,19 @@ class StdioWire:
     def __init__(self, process: Process, stderr: Tail, on_end: Callable[[str], None]) -> None:
         self._process = process
         self._stderr = stderr
-        self._on_end = on_end
+        self._on_end: Callable[[str], None] | None = on_end
+        self.is_broken = False
+        """It has gone too far to be asked to end."""
         self._noise = 0
         self._asked: dict[str, types.RequestId] = {}
         self._unanswered: set[str] = set()
         now = anyio.current_time()
         self._messages = Allowance(*UNASKED, now)
         self._bytes = Allowance(*UNASKED_BYTES, now)
+
+    def mute(self) -> None:
+        """Tell nobody any more how it ended: that was our doing."""
+        self._on_end = None
 
     async def read(self, to: MemoryObjectSendStream[Incoming]) -> None:
         """Hand on what the process writes, until it ends or goes too far."""
@@ -66,16 +72,17 @@ class StdioWire:
                     except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                         return
                     if problem:
-                        self._on_end(problem)
+                        self.is_broken = True
+                        self._end(problem)
                         return
-            self._on_end(await self._how_it_ended())
+            self._end(await self._how_it_ended())
 
     async def watch(self) -> None:
         """Notice the end of the process where something that it started holds its output open."""
         with suppress(ProcessLost):
             await self._process.wait()
         await anyio.sleep(LAST_WORDS)
-        self._on_end(await self._how_it_ended())
+        self._end(await self._how_it_ended())
 
     async def write(self, messages: MemoryObjectReceiveStream[SessionMessage]) -> None:
         """Hand on what the session says, until it ends or nobody reads."""
@@ -88,13 +95,17 @@ class StdioWire:
                 try:
                     await stdin.write(text.encode() + b"\n")
                 except BrokenPipeError:
-                    self._on_end(await self._how_it_ended())
+                    self._end(await self._how_it_ended())
                     return
 
     async def complain(self) -> None:
         """Keep the end of what the process writes to its standard error."""
         while data := await self._process.stderr.read():
             self._stderr.add(data)
+
+    def _end(self, reason: str) -> None:
+        if self._on_end is not None:
+            self._on_end(reason)
 
     def _note(self, message: types.JSONRPCMessage) -> None:
         match message:
@@ -172,19 +183,22 @@ async def stdio_streams(
         try:
             yield from_process, to_process
         finally:
+            wire.mute()
             with anyio.CancelScope(shield=True):
                 from_process.close()
                 to_process.close()
-                await _end(process)
+                await _end(process, is_broken=wire.is_broken)
             group.cancel_scope.cancel()
     for stream in (to_session, from_session):
         stream.close()
 
 
-async def _end(process: Process) -> None:
-    """End its input, wait a moment, then end whatever is left of it."""
+async def _end(process: Process, *, is_broken: bool) -> None:
+    """End its input, wait a moment if it deserves that, then end whatever is left of it."""
     process.release()
-    with anyio.move_on_after(EXIT_GRACE):
-        with suppress(ProcessLost):
-            await process.wait()
+    if is_broken:
+        await process.terminate(grace=0.1)
+        return
+    with anyio.move_on_after(EXIT_GRACE), suppress(ProcessLost):
+        await process.wait()
     await process.terminate()

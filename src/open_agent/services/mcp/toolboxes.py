@@ -25,7 +25,7 @@ from open_agent.tools.clipping import Clipped
 from open_agent.tools.definition import Tool
 from open_agent.tools.registry import Toolbox
 
-FIRST_LOOK_SECONDS = 8.0
+FIRST_LOOK_SECONDS = 5.0
 """What a run waits at most for servers that nobody has connected to yet."""
 READ_RESOURCE = "read_resource"
 
