@@ -23,6 +23,7 @@ DEBIAN = {
     "i3": "i3-wm",
     "openbox": "openbox",
     "xdotool": "xdotool",
+    "scrot": "scrot",
     "tesseract": "tesseract-ocr",
 }
 """Packages by the program that they are needed for."""

@@ -85,7 +85,7 @@ def _offer(given: _Given, name: str, value: Any, origin: str) -> None:
         given.setdefault(name, (value, origin))
 
 
-class Settings(AccessSettings, RunSettings, McpSettings, McpServerSettings):
+class Settings(McpServerSettings, McpSettings, AccessSettings, RunSettings):
     """Everything an operator can set, checked. The names in the environment are upper case."""
 
     openrouter_api_key: SecretStr | None = setting(

@@ -14,6 +14,7 @@ from open_agent.cli.rendering.facts import size
 from open_agent.core.clock import Clock
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.money import show_dollars
+from open_agent.mcp.servers.desktop.programs import package_of, unmet
 from open_agent.services.access.files import read_token, token_path
 from open_agent.settings import Settings
 from open_agent.workspaces.programs import find_ripgrep
@@ -106,6 +107,17 @@ def check_program(name: str, find: Callable[[str], str | None], need: str) -> Fi
     return Finding(name, "FAIL", f"not found; {need}", f"Install {name}, or add it to PATH.")
 
 
+def check_desktop(find: Callable[[str], str | None]) -> Finding:
+    """The programs that `open-agent mcp desktop` is made of; nothing else needs them."""
+    needs = unmet(find)
+    if not needs:
+        return Finding("desktop", "OK", "all that `open-agent mcp desktop` needs is there")
+    lacking = ", ".join(f"{need.programs[0]} ({need.purpose})" for need in needs)
+    packages = " ".join(package_of(need) for need in needs)
+    text = f"`open-agent mcp desktop` lacks {lacking}"
+    return Finding("desktop", "warn", text, f"If you want desktops: apt-get install {packages}")
+
+
 async def check_programs(settings: Settings) -> list[Finding]:
     """What tools need on the machine."""
     search_path = settings.child_environment.get("PATH")
@@ -118,6 +130,7 @@ async def check_programs(settings: Settings) -> list[Finding]:
             check_program("ripgrep", lambda _: find_ripgrep(search_path), "searches need it"),
             check_program("git", which, "the git tools need it"),
             check_program("bash", which, "commands run in it"),
+            check_desktop(which),
         ]
 
     return await anyio.to_thread.run_sync(look)

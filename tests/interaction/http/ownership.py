@@ -53,7 +53,7 @@ MCP = Rule(Kind.OBJECT, "mcp")
 QUEUED = {"message_id": "00000000-0000-4000-8000-000000000000"}
 
 RULES: dict[str, Rule] = {
-    # Whose the objects are that its tools are asked for, `test_mcp.py` says.
+    # Whose the objects are that its tools are asked for, `test_mcp_endpoint.py` says.
     "GET /mcp": OWN,
     "POST /mcp": OWN,
     "DELETE /mcp": OWN,

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import anyio
 import structlog
+import typer
 
 from open_agent.cli.options import Place
 from open_agent.mcp.servers.desktop.sessions import Desktops
@@ -31,6 +32,11 @@ from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.programs import find_ripgrep
 from open_agent.workspaces.supervised import SupervisedProcesses
+
+HINT = (
+    "This is an MCP server: the client that starts it speaks to it on standard input and output. "
+    "Ctrl-D ends it. The guide on MCP servers says how to configure clients."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ def _run(place: Place, serve: Callable[[Surroundings], Awaitable[None]]) -> NoRe
     settings = Settings.load(place.overrides, env_file=place.env_file)
     hide_this_process()
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    if sys.stdin.isatty():
+        typer.echo(HINT, err=True)
     anyio.run(_serve, settings, serve)
     # A search whose call was cancelled may still wait for its answer, in a thread.
     sys.stderr.flush()

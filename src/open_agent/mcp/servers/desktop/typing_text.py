@@ -25,7 +25,8 @@ async def desktop_type(
 
     Args:
         display: As desktop_start_session returned it, such as `:1`.
-        text: Typed as it is; a line break presses Return.
+        text: Typed as it is; a line break presses Return. Look afterwards at characters that a US
+            keyboard does not have.
         key: Keys by their X names, such as `Return`, `ctrl+l` or `alt+Tab`; several of them with
             spaces between.
         delay_ms: Milliseconds between two keys.
@@ -46,7 +47,7 @@ async def desktop_type(
     # It says so of names that are none, and ends as if all were well.
     if "No such key name" in typed.complaint:
         raise ToolFailed(f"{typed.complaint.strip()[:300]} Use X names such as Return or ctrl+c.")
-    return ToolOutput(as_json(display=session.name))
+    return ToolOutput(as_json(display=session.name, **_note(text)))
 
 
 def _check(text: str, delay_ms: int) -> None:
@@ -57,6 +58,16 @@ def _check(text: str, delay_ms: int) -> None:
             f"That would take longer than {MOST_SECONDS:g} seconds. Type less at once, or with a"
             " smaller delay_ms; long text is better written to a file."
         )
+
+
+def _note(text: str | None) -> dict[str, str]:
+    """What xdotool cannot promise: it gives such characters a key for the moment of typing."""
+    if text is None or text.isascii():
+        return {}
+    return {
+        "note": "A US keyboard does not have all of these characters, and programs may take one for"
+        " another. Look at what they have made of it."
+    }
 
 
 def _keys(key: str) -> list[str]:
