@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import assert_never
 
-from open_agent.core.ids import CallId, MissionId, RunId, UserId
+from open_agent.core.ids import CallId, MissionId, RunId, UserId, WorkspaceId
 from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.core.run import Outcome, RunState, Usage
 from open_agent.events.model.answer import (
@@ -94,6 +94,8 @@ class MissionRow:
     """The mission that delegated this one."""
     wanted_model: str | None = None
     """For runs whose message names none."""
+    workspace_id: WorkspaceId | None = None
+    """A workspace that is made, and not only a directory."""
     copies_until: int = 0
     """The `seq` of the last record that was copied from another mission."""
     status: MissionStatus = MissionStatus.ACTIVE
@@ -144,6 +146,7 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
             last_seq=record.seq,
             parent_id=event.parent and event.parent.mission_id,
             wanted_model=_optional(event.model),
+            workspace_id=event.workspace_id,
             copies_until=event.forked_from.copies + 1 if event.forked_from else 0,
         )
     if row is None:

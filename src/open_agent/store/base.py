@@ -15,6 +15,7 @@ from open_agent.store.control import ControlRows
 from open_agent.store.leases import Leases
 from open_agent.store.missions import Missions
 from open_agent.store.upkeep import Upkeep
+from open_agent.store.workspaces import WorkspaceRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Database:
     upkeep: Upkeep
     accounts: Accounts
     audit: AuditLog
+    workspaces: WorkspaceRows
     host_id: str
     slot: int
     close: Callable[[], Awaitable[None]]

@@ -37,8 +37,10 @@ from open_agent.store.tables import (
     accounts,
     audit_log,
     ended_sessions,
+    workspaces,
 )
 from open_agent.store.upkeep import Projections, Size
+from open_agent.store.workspaces import StoredWorkspaces, WorkspaceStatements
 from open_agent.testing.control import MemoryControl
 from open_agent.testing.log import InMemoryLog
 from open_agent.testing.rows import MemoryRows
@@ -48,7 +50,8 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
     """A database that ends with the test; only blobs are files."""
     log = InMemoryLog(clock or SystemClock())
 
-    rows = MemoryRows(accounts, account_keys, ended_sessions, access_changes, audit_log)
+    tables = (accounts, account_keys, ended_sessions, access_changes, audit_log, workspaces)
+    rows = MemoryRows(*tables)
     compile_ = sqlite_compiler()
 
     async def close() -> None:
@@ -64,6 +67,7 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
         upkeep=MemoryUpkeep(log),
         accounts=StoredAccounts(rows, rows, AccountStatements(compile_)),
         audit=StoredAudit(rows, rows, AuditStatements(compile_)),
+        workspaces=StoredWorkspaces(rows, rows, WorkspaceStatements(compile_)),
         host_id=new_uuid(),
         slot=0,
         close=close,

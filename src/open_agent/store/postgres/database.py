@@ -22,6 +22,7 @@ from open_agent.store.postgres.reader import PostgresReader
 from open_agent.store.postgres.statements import BatchStatements
 from open_agent.store.postgres.writer import PostgresWriter
 from open_agent.store.upkeep import StoredUpkeep, UpkeepStatements
+from open_agent.store.workspaces import StoredWorkspaces, WorkspaceStatements
 
 
 async def open_postgres(
@@ -52,6 +53,7 @@ async def open_postgres(
         upkeep=StoredUpkeep(reader, UpkeepStatements(compile_)),
         accounts=StoredAccounts(changer, reader, AccountStatements(compile_)),
         audit=StoredAudit(changer, reader, AuditStatements(compile_)),
+        workspaces=StoredWorkspaces(changer, reader, WorkspaceStatements(compile_)),
         host_id=host_id,
         slot=directory.slot,
         close=close,

@@ -22,6 +22,7 @@ from open_agent.store.sqlite.reader import SqliteReader
 from open_agent.store.sqlite.transaction import WriteStatements
 from open_agent.store.sqlite.writer import OnStage, SqliteWriter
 from open_agent.store.upkeep import StoredUpkeep, UpkeepStatements
+from open_agent.store.workspaces import StoredWorkspaces, WorkspaceStatements
 
 FILE_NAME = "open-agent.db"
 
@@ -39,6 +40,7 @@ class SqliteStatements:
         self.upkeep = UpkeepStatements(compile_)
         self.accounts = AccountStatements(compile_)
         self.audit = AuditStatements(compile_)
+        self.workspaces = WorkspaceStatements(compile_)
 
 
 async def open_sqlite(
@@ -71,6 +73,7 @@ async def open_sqlite(
         upkeep=StoredUpkeep(reader, sql.upkeep),
         accounts=StoredAccounts(changer, reader, sql.accounts),
         audit=StoredAudit(changer, reader, sql.audit),
+        workspaces=StoredWorkspaces(changer, reader, sql.workspaces),
         host_id=host_id,
         slot=directory.slot,
         close=close,
