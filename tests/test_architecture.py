@@ -17,7 +17,7 @@ DECLARATIONS = ("store/migrations/", "store/tables.py")
 
 GENERATED = ("store/migrations/versions/",)
 
-SETTINGS = ("setting_access.py", "setting_runs.py")
+SETTINGS = ("setting_access.py", "setting_runs.py", "setting_workspaces.py")
 """Parts of `settings.py`, by what they are about."""
 
 LIBRARIES = {
@@ -46,6 +46,7 @@ LIBRARIES = {
     "open_agent.setting_types": ("settings.py", *SETTINGS),
     "open_agent.setting_access": ("settings.py",),
     "open_agent.setting_runs": ("settings.py",),
+    "open_agent.setting_workspaces": ("settings.py",),
     "open_agent.testing": (),
 }
 """Who alone may import what."""

@@ -6,23 +6,27 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import structlog
 from anyio import to_thread
 from starlette.types import ASGIApp
 
 import open_agent
 from open_agent.admission import access_rules, http_options, refuse_to_be_open
 from open_agent.composition.work import (
+    host_check,
     make_collaborators,
+    make_guard,
     make_isolation,
     make_models,
     make_worker,
+    make_workspaces,
 )
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import new_uuid
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.engine.feed import Feed
-from open_agent.engine.worker import Worker
+from open_agent.engine.worker import Ground, Worker
 from open_agent.models.router import ModelRouter
 from open_agent.server.collecting import give_back
 from open_agent.server.http import create_app
@@ -35,7 +39,7 @@ from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
-from open_agent.services.system import Installation, Phase, Readiness, System
+from open_agent.services.system import Installation, Phase, Readiness, System, shared_rights
 from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
 from open_agent.settings import DEMO_MODEL, Settings
@@ -51,6 +55,9 @@ LIBRARIES = ("fastapi", "httpx2", "pydantic", "sqlalchemy", "uvicorn")
 """What the server stands on, for those who look at it from outside."""
 
 
+log = structlog.get_logger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """Everything that runs, ready to be asked."""
@@ -61,6 +68,8 @@ class Application:
     readiness: Readiness
     token: str
     sessions: Sessions
+    warnings: list[str]
+    """What its operator should know, as it starts."""
 
     async def drain(self) -> None:
         """Take no more, end streams, and let the moves in hand finish."""
@@ -97,19 +106,27 @@ async def open_application(
         models = make_models(settings, clock)
         stack.push_async_callback(models.close)
         isolation = make_isolation(settings, processes)
-        feed = Feed()
-        shared = make_collaborators(settings, database, models, feed, own_ports)
-        engine = _engine(
-            settings, database, clock, make_worker(settings, shared, isolation, processes)
+        feed, places = Feed(), _places(settings, database)
+        guard = make_guard(settings, own_ports)
+        workspaces = make_workspaces(
+            settings, database, places, isolation, host_check(guard, access.gate)
         )
-        database.log.on_commit(feed.committed)
-        database.log.on_commit(engine.committed)
+        stack.push_async_callback(workspaces.making.close)
+        shared = make_collaborators(settings, database, models, feed, guard, workspaces.disk)
+        ground = Ground(isolation, workspaces.making, processes)
+        engine = _engine(settings, database, clock, make_worker(settings, shared, ground))
+        for listener in (feed.committed, engine.committed, workspaces.disk.committed):
+            database.log.on_commit(listener)
         readiness = Readiness()
-        places = _places(settings, database)
         limits = settings.max_parallel_missions, settings.stale_mission_hours
-        parts = ControlParts(engine, feed, places, processes, access.audit, clock, *limits)
+        parts = ControlParts(
+            engine, feed, places, processes, access.audit, clock, workspaces, *limits
+        )
         services = Services(
-            tasks=Tasks(database.log, database.missions, engine, feed, places),
+            tasks=Tasks(
+                database.log, database.missions, engine, feed, places, workspaces.reserving
+            ),
+            workspaces=workspaces,
             control=open_control(database, parts),
             missions=MissionEvents(database.log, database.missions, feed),
             processes=KeptProcesses(database.missions, processes),
@@ -119,10 +136,18 @@ async def open_application(
             clock=clock,
         )
         http = create_app(services, http_options(settings))
-        application = Application(http, engine, feed, readiness, rules.owner_token, access.sessions)
+        warnings = shared_rights(access.gate.mode, isolation.name)
+        for warning in warnings:
+            log.warning("isolation.shared", isolation=isolation.name, message=warning)
+        application = Application(
+            http, engine, feed, readiness, rules.owner_token, access.sessions, warnings
+        )
         if is_working:
             await engine.start()
-        upkeep = asyncio.create_task(services.control.look_after())
+        upkeep = asyncio.gather(
+            services.control.look_after(),
+            *([workspaces.look_after()] if is_working else []),
+        )
         readiness.phase = Phase.READY
         warming = asyncio.create_task(_settle_down(models, settings.default_model))
         try:

@@ -1,13 +1,12 @@
 """What runs are carried out with: models, tools, backends, and where they work."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import httpx2
 
 from open_agent.agent.context import Collaborators
-from open_agent.agent.limits import Rules
+from open_agent.agent.limits import Disk, Rules
 from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
 from open_agent.backends.native import NativeBackend
@@ -15,7 +14,7 @@ from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.mission import MissionKind
 from open_agent.engine.delegation import Delegations
 from open_agent.engine.feed import Feed
-from open_agent.engine.worker import Worker
+from open_agent.engine.worker import Ground, Worker
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.client import ModelClient
 from open_agent.models.endpoint import is_private_endpoint
@@ -24,8 +23,15 @@ from open_agent.models.router import ModelRouter
 from open_agent.scripted.demo import demo
 from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.transport import ScriptedTransport
+from open_agent.services.access.gate import Access
+from open_agent.services.access.rules import Mode
+from open_agent.services.places import Places
+from open_agent.services.workspaces.assembly import WorkspaceServices, open_workspaces
+from open_agent.services.workspaces.cloning import checked_addresses
+from open_agent.services.workspaces.ground import HostCheck, WorkspaceGround, WorkspaceLimits
 from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database
+from open_agent.store.sqlite.database import FILE_NAME
 from open_agent.tools.ports import WebSearch
 from open_agent.tools.standard import standard_tools
 from open_agent.tools.web.addresses import AddressGuard
@@ -36,6 +42,8 @@ from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.processes import ProcessPort
 from open_agent.workspaces.programs import find_ripgrep
+
+MEGABYTE = 1024 * 1024
 
 
 def make_models(settings: Settings, clock: Clock) -> ModelRouter:
@@ -61,7 +69,8 @@ def make_collaborators(
     database: Database,
     models: ModelRouter,
     feed: Feed,
-    own_ports: Collection[int],
+    guard: AddressGuard,
+    disk: Disk,
 ) -> Collaborators:
     """What every run of the server shares."""
     windows = Catalogue(
@@ -75,6 +84,7 @@ def make_collaborators(
             prices=models,
             windows=windows,
             answer_for=timedelta(seconds=settings.answer_seconds),
+            disk=disk,
         ),
         clock=SystemClock(),
         models=models,
@@ -85,9 +95,7 @@ def make_collaborators(
         ),
         blobs=database.blobs,
         deltas=feed,
-        http=GuardedFetcher(
-            AddressGuard(allow_private=settings.allow_private_hosts, own_ports=lambda: own_ports)
-        ),
+        http=GuardedFetcher(guard),
         search=_search(settings),
     )
 
@@ -99,14 +107,54 @@ def make_isolation(settings: Settings, processes: ProcessPort) -> Isolation:
     return HostIsolation(processes, environment, {"rg": ripgrep} if ripgrep else {})
 
 
-def make_worker(
-    settings: Settings, shared: Collaborators, isolation: Isolation, processes: ProcessPort
-) -> Worker:
+def make_guard(settings: Settings, own_ports: Collection[int]) -> AddressGuard:
+    """Which addresses strangers' words may lead to."""
+    return AddressGuard(allow_private=settings.allow_private_hosts, own_ports=lambda: own_ports)
+
+
+def make_workspaces(
+    settings: Settings,
+    database: Database,
+    places: Places,
+    isolation: Isolation,
+    check_host: HostCheck,
+) -> WorkspaceServices:
+    """Everything about workspaces."""
+    ground = WorkspaceGround(
+        rows=database.workspaces,
+        missions=database.missions,
+        places=places,
+        clock=SystemClock(),
+        isolation=isolation,
+        limits=WorkspaceLimits(
+            protocols=tuple(settings.clone_protocols),
+            clone_seconds=settings.clone_seconds,
+            most_bytes=settings.workspace_max_mb * MEGABYTE,
+            total_bytes=settings.workspaces_max_mb * MEGABYTE,
+            reserve_bytes=settings.disk_reserve_mb * MEGABYTE,
+        ),
+        check_host=check_host,
+    )
+    is_file = settings.database_url is None
+    return open_workspaces(ground, settings.data_dir / FILE_NAME if is_file else None)
+
+
+def host_check(guard: AddressGuard, gate: Access) -> HostCheck:
+    """Where there are several users, none of them reaches the machine's own network by a clone."""
+
+    async def check(host: str, port: int) -> Sequence[str] | None:
+        if gate.mode is not Mode.MULTI_USER:
+            return None
+        return await checked_addresses(guard, host, port)
+
+    return check
+
+
+def make_worker(settings: Settings, shared: Collaborators, ground: Ground) -> Worker:
     """Who carries missions on."""
     return Worker(
         shared,
-        lambda path: isolation.workspace(Path(path)),
-        processes,
+        ground,
         {"native": NativeBackend()},
         RunDefaults(settings.default_model, settings.fallback_model, settings.limits),
     )

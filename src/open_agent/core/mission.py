@@ -71,6 +71,8 @@ class Mission(BaseModel):
     """When the status was set last."""
     workspace: str
     """The absolute path of its working directory."""
+    host_id: str = ""
+    """Which `DATA_DIR` that lies beside."""
     workspace_id: WorkspaceId | None = None
     """The clone or worktree it works in; none when that is its own or a named directory."""
     run_id: RunId | None

@@ -118,6 +118,12 @@ class ActiveRun(BaseModel):
     notices: dict[str, int] = Field(default_factory=dict[str, int])
     """Times each kind of notice was given, and not undone by progress."""
 
+    disk_told_at: datetime | None = None
+    """When the model was told that its workspace is too large."""
+    disk_told_step: int = 0
+    touched_at: datetime | None = None
+    """When a tool returned last."""
+
     waiting: RunWaiting | None = None
     is_cancelled: bool = False
     is_interrupted: bool = False
@@ -149,6 +155,7 @@ class ActiveRun(BaseModel):
             case ToolCalled():
                 self._mark(event.call_id, "called", event.effect)
             case ToolReturned():
+                self.touched_at = record.at
                 self._return(event)
             case AnswerRequested() | AnswerGiven() | AnswerDefaulted():
                 self._ask_person(event)
@@ -156,12 +163,17 @@ class ActiveRun(BaseModel):
                 self.parks += 1
                 self.failures = 0
             case NoticeGiven():
-                self.notices[event.kind] = self.notices.get(event.kind, 0) + 1
-                self.finish_reason = None
+                self._take_notice(event, record.at)
             case HistoryCompacted():
                 self._compact()
             case _:
                 pass
+
+    def _take_notice(self, event: NoticeGiven, at: datetime) -> None:
+        self.notices[event.kind] = self.notices.get(event.kind, 0) + 1
+        self.finish_reason = None
+        if event.kind == "disk":
+            self.disk_told_at, self.disk_told_step = at, self.step
 
     def _ask(self, event: ModelAsked) -> None:
         self.asked = event

@@ -40,6 +40,7 @@ from open_agent.events.model.queue import (
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.events.model.union import UnknownEvent
+from open_agent.events.model.workspace import WorkspaceAwaited, WorkspacePrepared
 from open_agent.events.record import Record
 
 MAX_RESULT_BYTES = 64 * 1024
@@ -158,6 +159,8 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
     row.last_seq = record.seq
     match event:
         case ToolCalled() | ToolReturned() | NoticeGiven() | RunRecovered() | HistoryCompacted():
+            _go_on(row)
+        case WorkspaceAwaited() | WorkspacePrepared():
             _go_on(row)
         case ModelAsked() | ModelAnswered() | ModelFailed():
             _go_on(row)

@@ -32,6 +32,7 @@ from open_agent.server.routes import (
     system,
     tasks,
     users,
+    workspaces,
 )
 from open_agent.server.services import Services
 from open_agent.server.streams import KEEP_ALIVE_SECONDS, Streams
@@ -50,6 +51,7 @@ _ROUTES = (
     missions,
     processes,
     runs,
+    workspaces,
     docs,
 )
 

@@ -10,6 +10,7 @@ from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import System
 from open_agent.services.tasks import Tasks
+from open_agent.services.workspaces.assembly import WorkspaceServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +24,5 @@ class Services:
     stats: Stats
     system: System
     access: AccessServices
+    workspaces: WorkspaceServices
     clock: Clock

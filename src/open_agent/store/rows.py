@@ -269,6 +269,7 @@ def mission_entity(row: MissionRow) -> Mission:
         summary=row.summary,
         status_at=row.status_at,
         workspace=row.workspace,
+        host_id=row.host_id,
         workspace_id=row.workspace_id,
         run_id=row.run_id,
         run_state=row.run_state,

@@ -170,7 +170,7 @@ class WorkspaceStatements:
 
     def some(self, count: int) -> Statement:
         """Those with so many ids."""
-        ids = [bindparam(f"id_{n}") for n in range(count)]
+        ids: list[Any] = [bindparam(f"id_{n}") for n in range(count)]
         return self._compile(select(workspaces).where(self._mine, workspaces.c.id.in_(ids)))
 
     def _build_sizes(self) -> None:
