@@ -171,8 +171,8 @@ def _when_too_large(view: View, rules: Rules) -> Move | None:
     sizes = f"{excess.size_bytes:,} bytes, and may have {excess.limit_bytes:,}"
     if run.disk_told_at is None:
         return Tell("disk", TOO_LARGE.format(sizes=sizes))
-    changed_at = max(run.disk_told_at, run.touched_at or run.disk_told_at)
-    if run.step <= run.disk_told_step or excess.measured_at <= changed_at:
+    # Not before the model has done something about it, and that was measured.
+    if run.disk_tried_at is None or excess.measured_at <= run.disk_tried_at:
         return None
     return Stop(
         Outcome.EXHAUSTED,

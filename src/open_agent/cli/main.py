@@ -26,6 +26,7 @@ from open_agent.cli.options import (
     Url,
 )
 from open_agent.cli.ports import Builder
+from open_agent.cli.workspaces import Branch, Clone, Depth, Ref, Worktree, add_workspaces
 from open_agent.core.clock import SystemClock
 from open_agent.core.errors import OpenAgentError
 
@@ -79,6 +80,7 @@ def build(invocation: Invocation) -> typer.Typer:
     _add_following(app)
     add_conversing(app, invocation.builder)
     _add_looking_after(app)
+    add_workspaces(app, invocation.builder)
     add_access(app, invocation.builder)
     return app
 
@@ -138,6 +140,15 @@ def _add_run(app: typer.Typer, invocation: Invocation) -> None:
             Path | None,
             typer.Option("--dir", help="The folder to work in; without it, the task gets its own."),
         ] = None,
+        clone: Clone = None,
+        worktree: Worktree = None,
+        ref: Ref = None,
+        branch: Branch = None,
+        depth: Depth = None,
+        workspace: Annotated[
+            str | None,
+            typer.Option(help="Work in a clone or worktree that there is.", metavar="ID"),
+        ] = None,
         budget_cents: Annotated[
             int | None, typer.Option(min=0, help="What it may cost, in US cents; 0: no limit.")
         ] = None,
@@ -162,10 +173,18 @@ def _add_run(app: typer.Typer, invocation: Invocation) -> None:
         Ctrl-C asks, and then stops the run or leaves it.
         """
         # 400 ms: settings, rich, httpx2, the events.
-        from open_agent.cli.commands.run import Order, run_task
+        from open_agent.cli.commands.run import Order, Wanted, run_task
 
+        wanted = Wanted(clone, worktree, ref, branch, depth, workspace)
         order = Order(
-            task, model, dir_, budget_cents, is_json=json, is_detached=detach, is_quiet=quiet
+            task,
+            model,
+            dir_,
+            budget_cents,
+            wanted,
+            is_json=json,
+            is_detached=detach,
+            is_quiet=quiet,
         )
         place = Place(data_dir, env_file, url, token_file)
         raise typer.Exit(run_task(invocation.builder, place, order))

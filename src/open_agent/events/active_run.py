@@ -121,8 +121,8 @@ class ActiveRun(BaseModel):
     disk_told_at: datetime | None = None
     """When the model was told that its workspace is too large."""
     disk_told_step: int = 0
-    touched_at: datetime | None = None
-    """When a tool returned last."""
+    disk_tried_at: datetime | None = None
+    """When the first call returned that the model made since."""
 
     waiting: RunWaiting | None = None
     is_cancelled: bool = False
@@ -155,8 +155,7 @@ class ActiveRun(BaseModel):
             case ToolCalled():
                 self._mark(event.call_id, "called", event.effect)
             case ToolReturned():
-                self.touched_at = record.at
-                self._return(event)
+                self._return(event, record.at)
             case AnswerRequested() | AnswerGiven() | AnswerDefaulted():
                 self._ask_person(event)
             case RunWaiting(reason="provider.unreachable"):
@@ -245,7 +244,9 @@ class ActiveRun(BaseModel):
             if call.call.call_id == call_id:
                 call.stage, call.effect = stage, effect or call.effect
 
-    def _return(self, event: ToolReturned) -> None:
+    def _return(self, event: ToolReturned, at: datetime) -> None:
+        if self.disk_told_at and self.step > self.disk_told_step:
+            self.disk_tried_at = self.disk_tried_at or at
         self.delegated_microdollars += event.cost_microdollars
         is_first = not any(
             call.call.name == event.name and call.stage == "returned" for call in self.calls

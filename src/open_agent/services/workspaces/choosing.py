@@ -24,7 +24,7 @@ _HOST = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|[0-9a-fA-F:]+(?:%[A-Za-z0-9]+)?"
 )
 _USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*")
-_REF = re.compile(r"[A-Za-z0-9_.@/+#=-]+")
+_REF = re.compile(r"[A-Za-z0-9_.@/+#=~^-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -221,7 +221,12 @@ def checked_branch(branch: str) -> str:
         Invalid: It is none (`workspace.ref_invalid`).
     """
     branch = checked_ref(branch, "branch")
-    if branch.startswith("refs/") or branch == "HEAD" or COMMIT.fullmatch(branch):
+    if (
+        set(branch) & set("~^")
+        or branch.startswith("refs/")
+        or branch == "HEAD"
+        or COMMIT.fullmatch(branch)
+    ):
         raise Invalid("workspace.ref_invalid", f"`branch` cannot be {branch!r}.")
     return branch
 

@@ -26,9 +26,10 @@ from open_agent.store.workspaces import KindSize
 
 CHANGING = frozenset({"tool.returned", "run.finished", "workspace.prepared"})
 """Events after which a workspace may be of another size."""
-REST = 50
-"""Times as long as it measured, it rests."""
+REST = 20
+"""Times as long as it measured, it rests; while one is too large, a tenth of that."""
 SHORTEST_REST = 0.1
+LONGEST_REST = 60.0
 AGAIN_SECONDS = 5.0
 """Before a directory is measured again in which somebody works; one too large is at once."""
 LOOK_SECONDS = 10.0
@@ -120,7 +121,8 @@ class DiskWatch:
             sizes = await self._ground.rows.sizes(owner=owner)
             return DiskUse(tuple(sizes), None, None, None, None)
         sizes = await self._ground.rows.sizes_for_system()
-        return DiskUse(tuple(sizes), self._total, self._blobs, self._database, self._free)
+        total = sum(size.size_bytes for size in sizes)
+        return DiskUse(tuple(sizes), total, self._blobs, self._database, self._free)
 
     async def keep_watch(self) -> None:
         """Measure, for ever."""
@@ -163,7 +165,8 @@ class DiskWatch:
                 except OpenAgentError as error:
                     log.warning("disk.not_measured", message=error.message)
                 spent = self._ground.clock.monotonic() - began
-                await anyio.sleep(max(SHORTEST_REST, REST * spent))
+                rest = REST * spent / (10 if self._large else 1)
+                await anyio.sleep(min(LONGEST_REST, max(SHORTEST_REST, rest)))
             if self._due:
                 await anyio.sleep(pause)
             else:

@@ -63,7 +63,7 @@ class Ending:
         """
         if entry.kind is WorkspaceKind.DIRECTORY:
             raise Conflict(
-                "workspace.not_ours",
+                "workspace.named",
                 "The directory was named by a person, and is not removed here.",
             )
         await self._making.stop(entry.id)

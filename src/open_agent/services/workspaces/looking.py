@@ -110,7 +110,7 @@ async def diff_of(git: GitProgram, entry: WorkspaceEntry, *, most_bytes: int) ->
         listed = await repository.ask(
             "ls-files", "--others", "--exclude-standard", "-z", limits=limits
         )
-        new = set(listed.text.split("\0"))
+        new = {name.rstrip("/") for name in listed.text.split("\0")}
         await repository.ask("add", "--intent-to-add", "--", ".", env=env, limits=limits)
         command = ("diff", "--no-ext-diff", "--no-textconv", "--find-renames")
         stats = await repository.look(

@@ -7,19 +7,22 @@ URL are only here, in memory, until the clone is made.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 
 from open_agent.core.errors import NotFound, OpenAgentError, Unavailable
 from open_agent.core.ids import MissionId, WorkspaceId
-from open_agent.core.workspace import WorkspaceEntry, WorkspaceKind, WorkspaceState
+from open_agent.core.workspace import Recipe, WorkspaceEntry, WorkspaceKind, WorkspaceState
 from open_agent.engine.preparing import Prepared, WorkspaceUnusable
 from open_agent.services.workspaces.choosing import Secret
 from open_agent.services.workspaces.cloning import Cloning
 from open_agent.services.workspaces.git import GitFailed
 from open_agent.services.workspaces.ground import WorkspaceGround
 from open_agent.services.workspaces.worktrees import Worktrees
+from open_agent.workspaces.local import open_regular
 from open_agent.workspaces.processes import ProcessOwner
 
 AT_ONCE = 4
@@ -175,7 +178,12 @@ class Making:
             cloned = await self._cloning.clone(
                 entry, self._secrets.get(entry.id), owner, lambda text: self._hear(entry.id, text)
             )
-            return {"branch": cloned.branch, "base": cloned.branch, "base_commit": cloned.commit}
+            return {
+                "branch": cloned.branch,
+                "base": cloned.branch,
+                "base_commit": cloned.commit,
+                "notes": await _left_out(entry),
+            }
         if entry.base_commit is None:
             began = await self._worktrees.begin(
                 entry.recipe, entry.branch, entry.mission_id or entry.id
@@ -190,7 +198,7 @@ class Making:
             "branch": entry.branch,
             "base": entry.base,
             "base_commit": entry.base_commit,
-            "notes": notes,
+            "notes": " ".join(filter(None, (notes, await _left_out(entry)))) or None,
         }
 
     def _hear(self, workspace_id: WorkspaceId, text: str) -> None:
@@ -223,11 +231,29 @@ def note_of(entry: WorkspaceEntry) -> str:
             f"The working directory is a clone of {source}, {where}, {at}. Nothing of it is "
             "pushed unless you are asked to."
         )
-        if not entry.recipe.has_submodules:
-            text += " Submodules were not cloned."
-    if not entry.recipe.has_lfs:
-        text += " Files that git LFS keeps were not fetched; `git lfs pull` does."
     return f"{text} {entry.notes}" if entry.notes else text
+
+
+async def _left_out(entry: WorkspaceEntry) -> str | None:
+    """What the repository has elsewhere, and was not fetched."""
+    return await anyio.to_thread.run_sync(_not_fetched, Path(entry.path), entry.recipe)
+
+
+def _not_fetched(path: Path, recipe: Recipe) -> str | None:
+    found: list[str] = []
+    if not recipe.has_submodules and (path / ".gitmodules").is_file():
+        found.append("Submodules were not fetched; `git submodule update --init` does.")
+    if not recipe.has_lfs and "filter=lfs" in _head(path / ".gitattributes"):
+        found.append("Files that git LFS keeps were not fetched; `git lfs pull` does.")
+    return " ".join(found) or None
+
+
+def _head(path: Path) -> str:
+    try:
+        with open_regular(path) as file:
+            return file.read(64 * 1024).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _told(entry: WorkspaceEntry) -> str:

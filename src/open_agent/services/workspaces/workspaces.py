@@ -178,9 +178,7 @@ class Workspaces:
         """
         entry = await self._entry(actor, workspace_id)
         if entry.kind is WorkspaceKind.DIRECTORY:
-            raise Conflict(
-                "workspace.not_ours", "A directory that a person named is never removed."
-            )
+            raise Conflict("workspace.named", "A directory that a person named is never removed.")
         if entry.kind is WorkspaceKind.OWN:
             await self._ground.rows.add(entry, owner=actor.user_id)
         await self._ground.rows.keep(entry.id, is_kept, owner=actor.user_id)

@@ -240,6 +240,8 @@ async def _left_behind(repository: Repository) -> str | None:
 
 
 async def _tip(repository: Repository, branch: str) -> str | None:
+    if set(branch) & set("~^"):  # A commit, as it is reached from a branch.
+        return None
     ref = f"refs/heads/{branch}"
     return await repository.says("rev-parse", "--verify", "--quiet", ref)
 
