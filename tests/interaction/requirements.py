@@ -18,6 +18,7 @@ from tests.interaction.promises import (
     missions,
     product,
     working,
+    workspaces,
 )
 from tests.interaction.promises.promise import Promise
 
@@ -31,6 +32,7 @@ PROMISES: dict[str, Promise] = {
     **foundation.PROMISES,
     **working.PROMISES,
     **missions.PROMISES,
+    **workspaces.PROMISES,
 }
 
 

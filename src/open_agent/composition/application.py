@@ -44,6 +44,7 @@ from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
 from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database, open_database
+from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_predecessor
 
 AT_ONCE = 256
@@ -122,32 +123,16 @@ async def open_application(
         parts = ControlParts(
             engine, feed, places, processes, access.audit, clock, workspaces, *limits
         )
-        services = Services(
-            tasks=Tasks(
-                database.log, database.missions, engine, feed, places, workspaces.reserving
-            ),
-            workspaces=workspaces,
-            control=open_control(database, parts),
-            missions=MissionEvents(database.log, database.missions, feed),
-            processes=KeptProcesses(database.missions, processes),
-            stats=Stats(database.missions),
-            system=_system(settings, database, engine, readiness),
-            access=access,
-            clock=clock,
-        )
+        system = _system(settings, database, engine, readiness)
+        services = _services(database, parts, access, system)
         http = create_app(services, http_options(settings))
-        warnings = shared_rights(access.gate.mode, isolation.name)
-        for warning in warnings:
-            log.warning("isolation.shared", isolation=isolation.name, message=warning)
+        warnings = _warn(access, isolation)
         application = Application(
             http, engine, feed, readiness, rules.owner_token, access.sessions, warnings
         )
         if is_working:
             await engine.start()
-        upkeep = asyncio.gather(
-            services.control.look_after(),
-            *([workspaces.look_after()] if is_working else []),
-        )
+        upkeep = asyncio.create_task(_look_after(services, is_working=is_working))
         readiness.phase = Phase.READY
         warming = asyncio.create_task(_settle_down(models, settings.default_model))
         try:
@@ -156,6 +141,39 @@ async def open_application(
             upkeep.cancel()
             await application.drain()
             await warming
+
+
+def _warn(access: AccessServices, isolation: Isolation) -> list[str]:
+    """Say once, in the log, what users of this server should know of each other."""
+    warnings = shared_rights(access.gate.mode, isolation.name)
+    for warning in warnings:
+        log.warning("isolation.shared", isolation=isolation.name, message=warning)
+    return warnings
+
+
+async def _look_after(services: Services, *, is_working: bool) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(services.control.look_after())
+        if is_working:
+            group.create_task(services.workspaces.look_after())
+
+
+def _services(
+    database: Database, parts: ControlParts, access: AccessServices, system: System
+) -> Services:
+    log_, missions, feed = database.log, database.missions, parts.feed
+    reserving = parts.workspaces.reserving
+    return Services(
+        tasks=Tasks(log_, missions, parts.engine, feed, parts.places, reserving),
+        workspaces=parts.workspaces,
+        control=open_control(database, parts),
+        missions=MissionEvents(log_, missions, feed),
+        processes=KeptProcesses(missions, parts.processes),
+        stats=Stats(missions),
+        system=system,
+        access=access,
+        clock=parts.clock,
+    )
 
 
 async def _settle_down(models: ModelRouter, model: str) -> None:

@@ -146,6 +146,11 @@ class WorkspaceStatements:
             .where(workspaces.c.host_id == bindparam("host"), self._is_there)
             .order_by(workspaces.c.created_at, workspaces.c.id)
         )
+        self._build_changes(compile_)
+        self._build_sizes()
+
+    def _build_changes(self, compile_: Compile) -> None:
+        this = workspaces.c.id == bindparam("key")
         settled = ("state", "branch", "base", "base_commit", "problem", "notes", "updated_at")
         self.settle = compile_(
             update(workspaces)
@@ -166,7 +171,6 @@ class WorkspaceStatements:
             )
         )
         self.delete = compile_(delete(workspaces).where(this))
-        self._build_sizes()
 
     def some(self, count: int) -> Statement:
         """Those with so many ids."""

@@ -46,6 +46,7 @@ class Rule:
 OWN, PUBLIC, ADMIN = Rule(Kind.OWN), Rule(Kind.PUBLIC), Rule(Kind.ADMIN)
 TASK = Rule(Kind.OBJECT, "task")
 MISSION, RUN = Rule(Kind.OBJECT, "mission"), Rule(Kind.OBJECT, "run")
+WORKSPACE = Rule(Kind.OBJECT, "workspace")
 QUEUED = {"message_id": "00000000-0000-4000-8000-000000000000"}
 
 RULES: dict[str, Rule] = {
@@ -119,6 +120,13 @@ RULES: dict[str, Rule] = {
         Kind.OBJECT, "mission", rest=QUEUED
     ),
     "POST /api/control/missions/{id}/queue/release": MISSION,
+    "GET /api/workspaces": OWN,
+    "POST /api/workspaces": OWN,
+    "GET /api/workspaces/{id}": WORKSPACE,
+    "PATCH /api/workspaces/{id}": Rule(Kind.OBJECT, "workspace", body={"is_kept": True}),
+    "DELETE /api/workspaces/{id}": WORKSPACE,
+    "GET /api/workspaces/{id}/diff": WORKSPACE,
+    "POST /api/workspaces/{id}/merge": WORKSPACE,
 }
 
 
@@ -159,10 +167,17 @@ async def make_run(rig: Rig, client: httpx2.AsyncClient) -> str:
     return run_id
 
 
+async def make_workspace(rig: Rig, client: httpx2.AsyncClient) -> str:
+    """A workspace of the client's: the directory of a mission."""
+    del rig
+    return (await client.post("/api/control/missions", json={})).json()["id"]
+
+
 Make = Callable[[Rig, httpx2.AsyncClient], Awaitable[str]]
 MAKERS: dict[str, Make] = {
     "task": make_task,
     "key": make_key,
     "mission": make_mission,
     "run": make_run,
+    "workspace": make_workspace,
 }

@@ -203,7 +203,8 @@ async def server(
             access=access,
             clock=clock,
         )
-        yield Rig(db, log, feed, engine, services, create_app(services, options or STRANGERS))
+        async with processes:
+            yield Rig(db, log, feed, engine, services, create_app(services, options or STRANGERS))
 
 
 @asynccontextmanager

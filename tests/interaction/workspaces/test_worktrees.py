@@ -216,15 +216,13 @@ def test_bare_repositories_and_worktrees_of_ones_own_will_do(place: Place, tmp_p
 def test_twenty_missions_work_in_one_repository_at_once(place: Place, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
     before = fingerprint(repository)
+
+    def submit(number: int) -> str:
+        command = f"run echo {number} > {number}.txt && {COMMIT}"
+        return place.task(command, repository=str(repository))
+
     with ThreadPoolExecutor(20) as pool:
-        tasks = list(
-            pool.map(
-                lambda n: place.task(
-                    f"run echo {n} > {n}.txt && {COMMIT}", repository=str(repository)
-                ),
-                range(20),
-            )
-        )
+        tasks = list(pool.map(submit, range(20)))
     done = [place.done(task) for task in tasks]
     assert [task["status"] for task in done] == ["completed"] * 20
     assert fingerprint(repository) == before

@@ -1,5 +1,6 @@
 """Workspaces: what there is, what was done in them, and what becomes of it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -23,15 +24,11 @@ MOST_PATCH_BYTES = 4 * 1024 * 1024
 router = APIRouter(prefix="/api/workspaces", tags=["workspaces"], responses=failing(401, 422))
 
 
-class ChooseWorkspace(BaseModel):
-    """Where to work: one of `id`, `path`, `url` and `repository`; a new directory without them."""
+class MakeWorkspace(BaseModel):
+    """What to make: `url` for a clone, `repository` for a worktree."""
 
     kind: WorkspaceKind | None = Field(
         default=None, description="Follows from what else is given, and need not be said."
-    )
-    id: str | None = Field(default=None, description="A clone or worktree that there is.")
-    path: str | None = Field(
-        default=None, description="An absolute path to work in, made if missing; never deleted."
     )
     url: str | None = Field(
         default=None,
@@ -55,8 +52,6 @@ class ChooseWorkspace(BaseModel):
         """The same for the services."""
         return WorkspaceChoice(
             kind=self.kind,
-            id=WorkspaceId(self.id) if self.id else None,
-            path=self.path,
             url=self.url,
             repository=self.repository,
             ref=self.ref,
@@ -65,6 +60,20 @@ class ChooseWorkspace(BaseModel):
             has_submodules=self.submodules,
             has_lfs=self.lfs,
         )
+
+
+class ChooseWorkspace(MakeWorkspace):
+    """Where to work: one of `id`, `path`, `url` and `repository`; a new directory without them."""
+
+    id: str | None = Field(default=None, description="A clone or worktree that there is.")
+    path: str | None = Field(
+        default=None, description="An absolute path to work in, made if missing; never deleted."
+    )
+
+    def choice(self) -> WorkspaceChoice:
+        """The same for the services."""
+        there = WorkspaceId(self.id) if self.id else None
+        return replace(super().choice(), id=there, path=self.path)
 
 
 class WorkProgress(Wire):
@@ -194,7 +203,7 @@ async def list_workspaces(
 
 @router.post("", status_code=202, responses=failing(400, 409, 413, 415, 507))
 async def make_workspace(
-    body: ChooseWorkspace, actor: CurrentActor, services: AllServices
+    body: MakeWorkspace, actor: CurrentActor, services: AllServices
 ) -> WorkspaceView:
     """Begin to make a clone or a worktree for missions to come; it is kept until it is removed."""
     return _view(await services.workspaces.workspaces.make(actor, body.choice()))

@@ -179,12 +179,12 @@ def read_url(text: str, protocols: tuple[str, ...]) -> Source:
             (`workspace.protocol_refused`).
     """
     text = text.strip()
-    if not text or len(text) > LONGEST or not text.isprintable() or " " in text.partition("://")[0]:
-        raise _bad_url("It is empty, too long, or holds characters that no address has.")
     if text.startswith("-"):
         raise _bad_url("It begins with a dash.")
     if _HELPER.match(text):
         raise _refused(text.partition("::")[0] + "::", protocols)
+    if not text or len(text) > LONGEST or not text.isprintable():
+        raise _bad_url("It is empty, too long, or holds characters that no address has.")
     source = _read(text)
     if source.protocol not in protocols:
         raise _refused(source.protocol, protocols)

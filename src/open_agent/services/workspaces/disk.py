@@ -67,6 +67,7 @@ class DiskWatch:
 
     def __init__(self, ground: WorkspaceGround, database_file: Path | None) -> None:
         self._ground = ground
+        self.limits = ground.limits
         self._database_file = database_file
         self._due: dict[MissionId, None] = {}
         """Missions whose workspace may have changed, in order."""
@@ -89,7 +90,7 @@ class DiskWatch:
         Raises:
             LimitReached: A bound is reached, or the disk is nearly full (`disk.full`).
         """
-        limits = self._ground.limits
+        limits = self.limits
         if self._free is not None and self._free < limits.reserve_bytes:
             raise LimitReached(
                 "disk.full",
@@ -133,10 +134,13 @@ class DiskWatch:
 
     async def _watch_disk(self) -> None:
         while True:
-            self._free = await free_bytes(self._ground.places.working_dir)
-            with_rows = await self._sizes()
-            self._total = sum(size.size_bytes for size in with_rows)
+            await self.look_at_disk()
             await anyio.sleep(LOOK_SECONDS)
+
+    async def look_at_disk(self) -> None:
+        """Find out what is free, and what all workspaces come to."""
+        self._free = await free_bytes(self._ground.places.working_dir)
+        self._total = sum(size.size_bytes for size in await self._sizes())
 
     async def _sizes(self) -> list[KindSize]:
         try:
@@ -202,7 +206,7 @@ class DiskWatch:
         size = await measure(self._ground.isolation, path)
         if size is None:
             return
-        most = self._ground.limits.most_bytes
+        most = self.limits.most_bytes
         if most and size > most:
             self._large[mission.workspace] = Excess(size, most, at)
         else:
