@@ -44,8 +44,11 @@ from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
+from open_agent.services.workspaces.assembly import open_workspaces
+from open_agent.services.workspaces.ground import WorkspaceGround, WorkspaceLimits
 from open_agent.store.base import Database
 from open_agent.store.database import open_database
+from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.supervised import SupervisedProcesses
 
 MOMENT = "sent at "
@@ -161,6 +164,11 @@ def _returned(call_id: CallId, content: str) -> ToolReturned:
     return ToolReturned(call_id=call_id, name="look", outcome="ok", content=content, duration_ms=1)
 
 
+async def any_address(host: str, port: int) -> None:
+    """Nothing is cloned here."""
+    del host, port
+
+
 async def main(folder: Path, count: int) -> None:
     """Serve until standard input ends."""
     collect_seldom()  # As `open-agent` does when it has imported everything.
@@ -178,9 +186,23 @@ async def main(folder: Path, count: int) -> None:
         around = Surroundings(database.accounts, database.audit, clock, stop_work)
         access = await open_access(rules, around)
         processes = SupervisedProcesses(folder / "lock")
-        parts = ControlParts(engine, feed, places, processes, access.audit, clock, 1, 0)
+        isolation = HostIsolation(processes, {"PATH": "/usr/bin:/bin"})
+        ground = WorkspaceGround(
+            database.workspaces,
+            database.missions,
+            places,
+            clock,
+            isolation,
+            WorkspaceLimits(),
+            any_address,
+        )
+        workspaces = open_workspaces(ground)
+        parts = ControlParts(engine, feed, places, processes, access.audit, clock, workspaces, 1, 0)
         services = Services(
-            tasks=Tasks(database.log, database.missions, engine, feed, places),
+            tasks=Tasks(
+                database.log, database.missions, engine, feed, places, workspaces.reserving
+            ),
+            workspaces=workspaces,
             control=open_control(database, parts),
             missions=MissionEvents(database.log, database.missions, feed),
             processes=KeptProcesses(database.missions, processes),

@@ -22,6 +22,7 @@ SETTINGS = (
     "setting_mcp.py",
     "setting_mcp_servers.py",
     "setting_runs.py",
+    "setting_workspaces.py",
 )
 """Parts of `settings.py`, by what they are about."""
 
@@ -54,6 +55,7 @@ LIBRARIES = {
     "open_agent.setting_mcp_servers": ("settings.py",),
     "open_agent.setting_mcp": ("settings.py",),
     "open_agent.setting_runs": ("settings.py",),
+    "open_agent.setting_workspaces": ("settings.py",),
     "open_agent.testing": (),
 }
 """Who alone may import what."""
@@ -71,6 +73,19 @@ KNOWLEDGE = {
     r"random": ("core/ids.py", "models/"),
 }
 """Who alone may use what, as patterns of full names."""
+
+BEHIND_ISOLATION = {
+    # What implements it: nobody outside may know that there is no wall.
+    r"open_agent\.workspaces\.(host|supervised|supervisor|keeping|pipes)(\..+)?": (),
+    r"open_agent\.workspaces\.local\.LocalWorkspace": (),
+    # Those who end what runs and missions have started, and start nothing.
+    r"open_agent\.workspaces\.processes\.ProcessPort": (
+        "engine/worker.py",
+        "services/control/",
+        "services/processes.py",
+    ),
+}
+"""Who may know more of processes than the port of isolation shows."""
 
 LAZY = {
     "alembic", "ddgs", "genai_prices", "mcp", "mss", "procrastinate", "psycopg", "psycopg_pool",
@@ -156,6 +171,27 @@ def test_processes_environment_time_and_chance_come_from_their_one_place() -> No
                 for name, line in names
                 if re.fullmatch(rf"(?:{pattern})(?:\..+)?", name)
             ]
+    found(problems)
+
+
+def test_processes_are_started_through_the_port_of_isolation() -> None:
+    """A second isolation beside `host` changes none of those who start programs."""
+    problems: list[str] = []
+    for source in PRODUCT:
+        if is_in(source, ("workspaces/", "composition/")):
+            continue
+        tree = ast.walk(source.tree)
+        imported = {
+            f"{node.module}.{alias.name}": node.lineno
+            for node in tree
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
+        for name, line in imported.items():
+            for pattern, places in BEHIND_ISOLATION.items():
+                if re.fullmatch(pattern, name) and not is_in(source, places):
+                    where = " and ".join(places) or "composition and workspaces"
+                    problems.append(f"{source}:{line}: {name} belongs to {where}")
     found(problems)
 
 

@@ -11,9 +11,9 @@ from open_agent.settings import Settings
 from open_agent.store.blobs import FileBlobs
 from open_agent.tools.definition import ToolContext
 from open_agent.tools.ports import SearchAnswer, WebPage, WebUnavailable
-from open_agent.workspaces.local import LocalWorkspace
 from open_agent.workspaces.programs import find_ripgrep
 from open_agent.workspaces.supervised import SupervisedProcesses
+from tests.isolations import isolation_of, root_of
 
 
 class NoWeb:
@@ -30,23 +30,31 @@ async def processes(tmp_path: Path) -> AsyncIterator[SupervisedProcesses]:
         yield processes
 
 
+@pytest.fixture(params=["host", pytest.param("wrapped", marks=pytest.mark.slow)])
+def isolation_kind(request: pytest.FixtureRequest) -> str:
+    """Which isolation; no tool can tell."""
+    return request.param
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, isolation_kind: str) -> Path:
     """The working directory."""
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
+    return root_of(isolation_kind, tmp_path)
 
 
 @pytest.fixture
-def ctx(tmp_path: Path, root: Path, processes: SupervisedProcesses) -> ToolContext:
+async def ctx(
+    tmp_path: Path, root: Path, processes: SupervisedProcesses, isolation_kind: str
+) -> ToolContext:
     ripgrep = find_ripgrep(os.environ["PATH"])
     assert ripgrep
     environment = Settings.model_construct().child_environment
+    isolation = isolation_of(isolation_kind, processes, environment, {"rg": ripgrep})
     return ToolContext(
         mission_id=MissionId("mission"),
         run_id=RunId("run"),
         call_id=CallId("call"),
-        workspace=LocalWorkspace(root, processes, environment, {"rg": ripgrep}),
+        workspace=await isolation.workspace(root),
         blobs=FileBlobs(tmp_path / "blobs"),
         http=NoWeb(),
         search=NoWeb(),

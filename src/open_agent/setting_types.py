@@ -117,6 +117,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Cents = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Hours = Annotated[int, Field(ge=0)]
+Megabytes = Annotated[int, Field(ge=0)]
+Protocols = Annotated[
+    tuple[Literal["https", "http", "ssh", "file"], ...], BeforeValidator(_words), NoDecode
+]
 SessionDays = Annotated[int, Field(ge=1, le=3650)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), NoDecode]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_names), NoDecode]

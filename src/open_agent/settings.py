@@ -44,6 +44,7 @@ from open_agent.setting_types import (
     right,
     setting,
 )
+from open_agent.setting_workspaces import WorkspaceSettings
 
 DEFAULT_DATA_DIR = "~/.open-agent"
 MAX_FILE_BYTES = 1024 * 1024
@@ -85,7 +86,7 @@ def _offer(given: _Given, name: str, value: Any, origin: str) -> None:
         given.setdefault(name, (value, origin))
 
 
-class Settings(McpServerSettings, McpSettings, AccessSettings, RunSettings):
+class Settings(McpServerSettings, McpSettings, AccessSettings, RunSettings, WorkspaceSettings):
     """Everything an operator can set, checked. The names in the environment are upper case."""
 
     openrouter_api_key: SecretStr | None = setting(

@@ -6,7 +6,7 @@ Told through the log's own port, so that what is stored is what this release sto
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from open_agent.core.ids import CallId, MessageId, MissionId, RunId, UserId
+from open_agent.core.ids import CallId, MessageId, MissionId, RunId, UserId, WorkspaceId
 from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.core.run import Limits, Outcome, Usage
 from open_agent.events.fold import fold
@@ -47,11 +47,13 @@ from open_agent.events.model.run import (
 )
 from open_agent.events.model.tool import BackgroundProcess, ToolCalled, ToolReturned
 from open_agent.events.model.union import Event, ExternalEvent, UnknownEvent
+from open_agent.events.model.workspace import WorkspaceAwaited, WorkspacePrepared
 from open_agent.models.encoding import Conversation
 from open_agent.store.base import Database
 
 OWNER = UserId("default")
 HOST = "5d0c4f5e-1b1e-4c8a-9a53-0f7d1f0b6a11"
+WORKSPACE = WorkspaceId("d0000000-0000-4000-8000-000000000001")
 TASK = MissionId("a0000000-0000-4000-8000-000000000001")
 CONVERSATION = MissionId("a0000000-0000-4000-8000-000000000002")
 UNFINISHED = MissionId("a0000000-0000-4000-8000-000000000003")
@@ -148,6 +150,7 @@ class Mission:
             title=title,
             workspace=f"/work/{self.id[-1]}",
             is_workspace_ours=kind is MissionKind.TASK,
+            workspace_id=WORKSPACE if kind is MissionKind.TASK else None,
             host_id=HOST,
             model=FALLBACK if parent else None,
             parent=parent,
@@ -301,6 +304,16 @@ async def a_task_with_everything(db: Database) -> None:
     first = message(1, "Mend the parser; it fails on “ä”. 🐛")
     await task.open(MissionKind.TASK, "Mend the parser", first)
     await task.start(first, limits=Limits(steps=30, wall_seconds=900, budget_microdollars=2**21))
+    await task.add(WorkspaceAwaited(workspace_id=WORKSPACE, message="Cloning a repository"))
+    await task.add(
+        WorkspacePrepared(
+            workspace_id=WORKSPACE,
+            path="/work/1",
+            branch="main",
+            base_commit="c" * 40,
+            instructions=[Instructions(path="AGENTS.md", content="Test first, in the clone.")],
+        )
+    )
     await task.add(asked(1))
     await task.add(refused_by_provider())
     await task.add(

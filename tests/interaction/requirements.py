@@ -20,6 +20,7 @@ from tests.interaction.promises import (
     missions,
     product,
     working,
+    workspaces,
 )
 from tests.interaction.promises.promise import Promise
 
@@ -35,6 +36,7 @@ PROMISES: dict[str, Promise] = {
     **missions.PROMISES,
     **mcp.PROMISES,
     **mcp_servers.PROMISES,
+    **workspaces.PROMISES,
 }
 
 

@@ -28,6 +28,7 @@ from open_agent.events.fold import MissionState
 from open_agent.events.log import EncodedRecord, EventLog
 from open_agent.events.model.run import RunStarted
 from open_agent.events.model.union import Event
+from open_agent.events.model.workspace import WorkspacePrepared
 from open_agent.events.record import Record
 from open_agent.models.assembly import OnDelta
 from open_agent.models.encoding import Conversation
@@ -165,7 +166,7 @@ class RunContext:
                 continue
             self.state.apply(record)
             self.conversation.apply(record)
-            if isinstance(record.event, RunStarted):
+            if isinstance(record.event, RunStarted | WorkspacePrepared):
                 self.conversation.set_system(system_prompt(self.state))
 
     async def catch_up(self) -> None:

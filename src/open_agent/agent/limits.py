@@ -3,8 +3,8 @@
 Values only. `moves.py` decides with them; the run's own limits are on the log.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -29,11 +29,38 @@ class Windows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Excess:
+    """A workspace that is larger than it may be."""
+
+    size_bytes: int
+    limit_bytes: int
+    measured_at: datetime
+
+
+class Disk(Protocol):
+    """What workspaces take on the disk, as it was measured last."""
+
+    def excess(self, root: str) -> Excess | None:
+        """By how much the workspace at a path is too large; nothing when it is not."""
+        ...
+
+
+class EndlessDisk:
+    """A disk without bounds."""
+
+    def excess(self, root: str) -> Excess | None:
+        """Never."""
+        del root
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How a run is carried out; the same for all runs of a server."""
 
     prices: Prices
     windows: Windows
+    disk: Disk = field(default_factory=EndlessDisk)
 
     tries: int = 4
     """Of one step on one model, before the fallback model or a park."""

@@ -45,7 +45,7 @@ class Dismiss:
 class Tell:
     """Tell the model something on the system's own account."""
 
-    kind: Literal["repeating", "empty_reply", "tool_failing", "length"]
+    kind: Literal["repeating", "empty_reply", "tool_failing", "length", "disk"]
     content: str
 
 
@@ -114,6 +114,7 @@ def next_move(view: View, rules: Rules, now: datetime) -> Move:
         or _when_asked(view.run, now)
         or _when_called(view.run)
         or _when_out_of_time(view.run, now)
+        or _when_too_large(view, rules)
         or _when_failed(view, rules, now)
         or _when_answered(view, rules)
         or _when_stuck(view.run, rules)
@@ -159,6 +160,25 @@ def _when_out_of_time(run: ActiveRun, now: datetime) -> Move | None:
         Outcome.EXHAUSTED,
         "time",
         f"The run's time limit of {allowed} is used up. Ask to continue, or raise the limit.",
+    )
+
+
+def _when_too_large(view: View, rules: Rules) -> Move | None:
+    """Tell of a workspace that has grown too large; end the run if that changed nothing."""
+    run, excess = view.run, rules.disk.excess(view.state.workspace)
+    if excess is None:
+        return None
+    sizes = f"{excess.size_bytes:,} bytes, and may have {excess.limit_bytes:,}"
+    if run.disk_told_at is None:
+        return Tell("disk", TOO_LARGE.format(sizes=sizes))
+    # Not before the model has done something about it, and that was measured.
+    if run.disk_tried_at is None or excess.measured_at <= run.disk_tried_at:
+        return None
+    return Stop(
+        Outcome.EXHAUSTED,
+        "disk",
+        f"The workspace has {sizes}. Make room in it, or raise WORKSPACE_MAX_MB, and send a "
+        "message to go on.",
     )
 
 
@@ -363,6 +383,10 @@ REPEATING = (
 TOOL_FAILING = (
     "The tool {name} failed in {count} steps in a row. Read its last error, look at the facts "
     "(does the path exist? is the program installed?), and take another way."
+)
+TOO_LARGE = (
+    "The working directory has {sizes}. Delete what is not needed (build outputs, caches, "
+    "downloads) before you go on; if it stays too large, the run ends."
 )
 UNKNOWN_PRICE = (
     "The price of the model {model} is not known, so its budget cannot be kept. Set it with "

@@ -7,7 +7,6 @@ answer at once.
 import sys
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -27,6 +26,8 @@ from open_agent.cli.options import (
     Url,
 )
 from open_agent.cli.ports import Builder
+from open_agent.cli.running import add_run
+from open_agent.cli.workspaces import add_workspaces
 from open_agent.core.clock import SystemClock
 from open_agent.core.errors import OpenAgentError
 
@@ -75,11 +76,12 @@ def build(invocation: Invocation) -> typer.Typer:
     )
     _add_root(app, invocation)
     _add_serving(app, invocation)
-    _add_run(app, invocation)
+    add_run(app, invocation.builder)
     _add_reading(app, invocation)
     _add_following(app)
     add_conversing(app, invocation.builder)
     _add_looking_after(app)
+    add_workspaces(app, invocation.builder)
     add_access(app, invocation.builder)
     add_mcp(app)
     return app
@@ -125,52 +127,6 @@ def _add_serving(app: typer.Typer, invocation: Invocation) -> None:
 
         place = Place(data_dir=data_dir, env_file=env_file)
         raise typer.Exit(serve_(invocation.builder, place, host=host, port=port))
-
-
-def _add_run(app: typer.Typer, invocation: Invocation) -> None:
-    @app.command()
-    def run(
-        task: Annotated[
-            str, typer.Argument(help="What is to be done; `-` reads it from standard input.")
-        ],
-        model: Annotated[
-            str | None, typer.Option(help="The model to use.", show_default=False)
-        ] = None,
-        dir_: Annotated[
-            Path | None,
-            typer.Option("--dir", help="The folder to work in; without it, the task gets its own."),
-        ] = None,
-        budget_cents: Annotated[
-            int | None, typer.Option(min=0, help="What it may cost, in US cents; 0: no limit.")
-        ] = None,
-        json: Annotated[
-            bool, typer.Option("--json", help="Print each event as a line of JSON.")
-        ] = False,
-        detach: Annotated[
-            bool, typer.Option("--detach", help="Hand it over, print its id, and return.")
-        ] = False,
-        quiet: Annotated[
-            bool, typer.Option("--quiet", "-q", help="Print the result and nothing else.")
-        ] = False,
-        url: Url = None,
-        token_file: TokenFile = None,
-        data_dir: DataDir = None,
-        env_file: EnvFile = None,
-    ) -> None:
-        """Hand over a task and follow it to its end.
-
-        Without a running server, this command is one until the task has ended.
-
-        Ctrl-C asks, and then stops the run or leaves it.
-        """
-        # 400 ms: settings, rich, httpx2, the events.
-        from open_agent.cli.commands.run import Order, run_task
-
-        order = Order(
-            task, model, dir_, budget_cents, is_json=json, is_detached=detach, is_quiet=quiet
-        )
-        place = Place(data_dir, env_file, url, token_file)
-        raise typer.Exit(run_task(invocation.builder, place, order))
 
 
 def _add_reading(app: typer.Typer, invocation: Invocation) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # 140 ms that `--help` does not need
     from open_agent.settings import Settings
 
 
-OnReady = Callable[[str, "str | None"], None]
+OnReady = Callable[[str, "str | None", "Sequence[str]"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class ServerBuilder(Protocol):
 
         Args:
             settings: What is in force.
-            on_ready: Called with the server's address once it answers, and with a link that lets
-                one browser in, where nothing else would.
+            on_ready: Called with the server's address once it answers, with a link that lets one
+                browser in, where nothing else would, and with what its operator should know.
             on_stopping: Called when the first signal has come, before the work in hand is ended.
             on_cut: Called when a second one cuts the work off, or when ending takes too long. The
                 process ends as soon as it returns, with 128 and the number of the signal.

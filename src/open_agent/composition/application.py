@@ -6,24 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import structlog
 from anyio import to_thread
 from starlette.types import ASGIApp
 
 import open_agent
 from open_agent.admission import access_rules, http_options, refuse_to_be_open
-from open_agent.composition.work import (
-    make_collaborators,
-    make_isolation,
-    make_mcp,
-    make_models,
-    make_worker,
-)
+from open_agent.composition.mcp import open_mcp
+from open_agent.composition.models import make_models
+from open_agent.composition.work import Reach, make_collaborators, make_guard, make_worker
+from open_agent.composition.workspaces import host_check, make_isolation, make_workspaces
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import new_uuid
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.engine.feed import Feed
-from open_agent.engine.worker import Worker
+from open_agent.engine.worker import Ground, Worker
 from open_agent.models.router import ModelRouter
 from open_agent.server.collecting import give_back
 from open_agent.server.http import create_app
@@ -37,7 +35,7 @@ from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
-from open_agent.services.system import Installation, Phase, Readiness, System
+from open_agent.services.system import Installation, Phase, Readiness, System, shared_rights
 from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
 from open_agent.settings import DEMO_MODEL, Settings
@@ -54,6 +52,9 @@ LIBRARIES = ("fastapi", "httpx2", "pydantic", "sqlalchemy", "uvicorn")
 """What the server stands on, for those who look at it from outside."""
 
 
+log = structlog.get_logger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """Everything that runs, ready to be asked."""
@@ -64,6 +65,8 @@ class Application:
     readiness: Readiness
     token: str
     sessions: Sessions
+    warnings: list[str]
+    """What its operator should know, as it starts."""
 
     async def drain(self) -> None:
         """Take no more, end streams, and let the moves in hand finish."""
@@ -99,33 +102,34 @@ async def open_application(
         processes = await stack.enter_async_context(SupervisedProcesses(lock))
         stack.push_async_callback((models := make_models(settings, clock)).close)
         isolation = make_isolation(settings, processes)
-        feed = Feed()
-        mcp = await stack.enter_async_context(_mcp(settings, database, isolation, access))
-        shared = make_collaborators(settings, database, models, feed, own_ports, mcp.toolboxes)
-        worker = make_worker(settings, shared, isolation, processes)
-        engine = _engine(settings, database, clock, worker)
-        database.log.on_commit(feed.committed)
-        database.log.on_commit(engine.committed)
+        feed, places = Feed(), _places(settings, database)
+        guard = make_guard(settings, own_ports)
+        workspaces = make_workspaces(
+            settings, database, places, isolation, host_check(guard, access.gate)
+        )
+        stack.push_async_callback(workspaces.making.close)
+        mcp = await stack.enter_async_context(open_mcp(settings, database, isolation, access))
+        reach = Reach(guard, workspaces.disk, mcp.toolboxes)
+        shared = make_collaborators(settings, database, models, feed, reach)
+        ground = Ground(isolation, workspaces.making, processes)
+        engine = _engine(settings, database, clock, make_worker(settings, shared, ground))
+        for listener in (feed.committed, engine.committed, workspaces.disk.committed):
+            database.log.on_commit(listener)
         readiness = Readiness()
         limits = settings.max_parallel_missions, settings.stale_mission_hours
-        places = _places(settings, database)
-        parts = ControlParts(engine, feed, places, processes, access.audit, clock, *limits)
-        services = Services(
-            tasks=Tasks(database.log, database.missions, engine, feed, places),
-            control=open_control(database, parts),
-            missions=MissionEvents(database.log, database.missions, feed),
-            processes=KeptProcesses(database.missions, processes),
-            stats=Stats(database.missions),
-            system=_system(settings, database, engine, readiness),
-            access=access,
-            mcp=mcp,
-            clock=clock,
+        parts = ControlParts(
+            engine, feed, places, processes, access.audit, clock, workspaces, *limits
         )
+        system = _system(settings, database, engine, readiness)
+        services = _services(database, parts, access, mcp, system)
         http = create_app(services, http_options(settings))
-        application = Application(http, engine, feed, readiness, rules.owner_token, access.sessions)
+        warnings = _warn(access, isolation)
+        application = Application(
+            http, engine, feed, readiness, rules.owner_token, access.sessions, warnings
+        )
         if is_working:
             await engine.start()
-        upkeep = asyncio.create_task(services.control.look_after())
+        upkeep = asyncio.create_task(_look_after(services, is_working=is_working))
         readiness.phase = Phase.READY
         warming = asyncio.create_task(_settle_down(models, settings.default_model))
         try:
@@ -136,26 +140,48 @@ async def open_application(
             await warming
 
 
+def _warn(access: AccessServices, isolation: Isolation) -> list[str]:
+    """Say once, in the log, what users of this server should know of each other."""
+    warnings = shared_rights(access.gate.mode, isolation.name)
+    for warning in warnings:
+        log.warning("isolation.shared", isolation=isolation.name, message=warning)
+    return warnings
+
+
+async def _look_after(services: Services, *, is_working: bool) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(services.control.look_after())
+        if is_working:
+            group.create_task(services.workspaces.look_after())
+
+
+def _services(
+    database: Database,
+    parts: ControlParts,
+    access: AccessServices,
+    mcp: McpServices,
+    system: System,
+) -> Services:
+    log_, missions, feed = database.log, database.missions, parts.feed
+    reserving = parts.workspaces.reserving
+    return Services(
+        tasks=Tasks(log_, missions, parts.engine, feed, parts.places, reserving),
+        workspaces=parts.workspaces,
+        control=open_control(database, parts),
+        missions=MissionEvents(log_, missions, feed),
+        processes=KeptProcesses(missions, parts.processes),
+        stats=Stats(missions),
+        system=system,
+        access=access,
+        mcp=mcp,
+        clock=parts.clock,
+    )
+
+
 async def _settle_down(models: ModelRouter, model: str) -> None:
     # 0.2 s to read the price list, which the first call would wait for.
     await to_thread.run_sync(models.worst_case, model, 0, 0)
     await to_thread.run_sync(give_back)
-
-
-@asynccontextmanager
-async def _mcp(
-    settings: Settings, database: Database, isolation: Isolation, access: AccessServices
-) -> AsyncGenerator[McpServices]:
-    """MCP servers; what runs of them ends with the context."""
-    mcp = make_mcp(settings, database, isolation, access.audit)
-    await mcp.start()
-    watching = asyncio.create_task(mcp.look_after(is_shared=settings.database_url is not None))
-    try:
-        yield mcp
-    finally:
-        watching.cancel()
-        with suppress(OpenAgentError):
-            await mcp.close()
 
 
 @asynccontextmanager

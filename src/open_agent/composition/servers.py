@@ -90,7 +90,7 @@ class Servers:
                 application.http,
                 listener,
                 drain=drain,
-                on_listening=lambda: on_ready(url, way_in),
+                on_listening=lambda: on_ready(url, way_in, application.warnings),
                 on_cut=on_cut,
             )
 

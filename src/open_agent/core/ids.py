@@ -13,6 +13,7 @@ RunId = NewType("RunId", str)
 MessageId = NewType("MessageId", str)
 CallId = NewType("CallId", str)
 UserId = NewType("UserId", str)
+WorkspaceId = NewType("WorkspaceId", str)
 
 DEFAULT_OWNER = UserId("default")
 """Who owns everything while there is one user."""

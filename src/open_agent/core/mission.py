@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from open_agent.core.ids import CallId, MissionId, RunId, UserId
+from open_agent.core.ids import CallId, MissionId, RunId, UserId, WorkspaceId
 from open_agent.core.run import Outcome, RunState, Usage
 
 
@@ -71,6 +71,10 @@ class Mission(BaseModel):
     """When the status was set last."""
     workspace: str
     """The absolute path of its working directory."""
+    host_id: str = ""
+    """Which `DATA_DIR` that lies beside."""
+    workspace_id: WorkspaceId | None = None
+    """The clone or worktree it works in; none when that is its own or a named directory."""
     run_id: RunId | None
     """The newest run."""
     run_state: RunState

@@ -1,6 +1,8 @@
 """Working on one mission under one lease, from taking it up to giving it back."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -15,14 +17,12 @@ from open_agent.core.errors import Unavailable
 from open_agent.core.ids import MissionId, RunId
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Outcome
+from open_agent.engine.preparing import Preparation, prepare
 from open_agent.events.fold import MissionState
 from open_agent.events.log import LeaseLost
 from open_agent.models.encoding import Conversation
-from open_agent.workspaces.base import Workspace
+from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.processes import ProcessPort
-
-OpenWorkspace = Callable[[str], Awaitable[Workspace]]
-"""The workspace at a path, made if it is ours and not there."""
 
 GAVE_UP = (
     "The server failed inside while it worked on this; its log says how. Everything up to here is "
@@ -37,20 +37,27 @@ SHARED_FOLDER = (
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where runs work: what makes their workspaces, opens them, and ends what they leave running."""
+
+    isolation: Isolation
+    preparation: Preparation
+    processes: ProcessPort
+
+
 class Worker:
     """Carries missions on; knows those it is working on."""
 
     def __init__(
         self,
         shared: Collaborators,
-        open_workspace: OpenWorkspace,
-        processes: ProcessPort,
+        ground: Ground,
         backends: Mapping[str, Backend],
         defaults: RunDefaults,
     ) -> None:
         self._shared = shared
-        self._open_workspace = open_workspace
-        self._processes = processes
+        self._ground = ground
         self._backends = backends
         self._defaults = defaults
         self.contexts: dict[MissionId, RunContext] = {}
@@ -78,7 +85,10 @@ class Worker:
 
     async def _take_up(self, mission_id: MissionId, epoch: int) -> RunContext:
         state, conversation = await load_view(self._shared.log, mission_id, Conversation())
-        workspace = await self._open_workspace(state.workspace)
+        is_made_here = state.is_workspace_ours and state.workspace_id is None
+        workspace = await self._ground.isolation.workspace(
+            Path(state.workspace), is_made=is_made_here
+        )
         ctx = RunContext(
             mission_id=mission_id,
             epoch=epoch,
@@ -101,6 +111,8 @@ class Worker:
                 await ctx.mission_tools.begin_run()
                 if not await start_run(ctx, self._defaults, self._notes(ctx)):
                     continue
+            if not await prepare(ctx, self._ground.preparation):
+                continue
             run_id = ctx.run.run_id
             result: Outcome | Parked = await self._backend(ctx.state).carry_on(ctx)
             if isinstance(result, Parked):
@@ -126,7 +138,7 @@ class Worker:
 
     async def _end_processes(self, run_id: RunId) -> None:
         """What the run left running ends with it, unless a call said to keep it."""
-        await self._processes.end_run(run_id)
+        await self._ground.processes.end_run(run_id)
 
     def _backend(self, state: MissionState) -> Backend:
         assert state.run is not None

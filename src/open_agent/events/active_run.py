@@ -118,6 +118,12 @@ class ActiveRun(BaseModel):
     notices: dict[str, int] = Field(default_factory=dict[str, int])
     """Times each kind of notice was given, and not undone by progress."""
 
+    disk_told_at: datetime | None = None
+    """When the model was told that its workspace is too large."""
+    disk_told_step: int = 0
+    disk_tried_at: datetime | None = None
+    """When the first call returned that the model made since."""
+
     waiting: RunWaiting | None = None
     is_cancelled: bool = False
     is_interrupted: bool = False
@@ -149,19 +155,24 @@ class ActiveRun(BaseModel):
             case ToolCalled():
                 self._mark(event.call_id, "called", event.effect)
             case ToolReturned():
-                self._return(event)
+                self._return(event, record.at)
             case AnswerRequested() | AnswerGiven() | AnswerDefaulted():
                 self._ask_person(event)
             case RunWaiting(reason="provider.unreachable"):
                 self.parks += 1
                 self.failures = 0
             case NoticeGiven():
-                self.notices[event.kind] = self.notices.get(event.kind, 0) + 1
-                self.finish_reason = None
+                self._take_notice(event, record.at)
             case HistoryCompacted():
                 self._compact()
             case _:
                 pass
+
+    def _take_notice(self, event: NoticeGiven, at: datetime) -> None:
+        self.notices[event.kind] = self.notices.get(event.kind, 0) + 1
+        self.finish_reason = None
+        if event.kind == "disk":
+            self.disk_told_at, self.disk_told_step = at, self.step
 
     def _ask(self, event: ModelAsked) -> None:
         self.asked = event
@@ -233,7 +244,9 @@ class ActiveRun(BaseModel):
             if call.call.call_id == call_id:
                 call.stage, call.effect = stage, effect or call.effect
 
-    def _return(self, event: ToolReturned) -> None:
+    def _return(self, event: ToolReturned, at: datetime) -> None:
+        if self.disk_told_at and self.step > self.disk_told_step:
+            self.disk_tried_at = self.disk_tried_at or at
         self.delegated_microdollars += event.cost_microdollars
         is_first = not any(
             call.call.name == event.name and call.stage == "returned" for call in self.calls

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from open_agent.core.ids import CallId, MessageId, RunId
+from open_agent.core.ids import CallId, MessageId, RunId, WorkspaceId
 from open_agent.core.mission import MissionKind
 from open_agent.events.active_run import ActiveRun
 from open_agent.events.model.cancel import CancelRequested
@@ -26,6 +26,7 @@ from open_agent.events.model.queue import (
 )
 from open_agent.events.model.run import RunFinished, RunStarted
 from open_agent.events.model.union import UnknownEvent
+from open_agent.events.model.workspace import WorkspacePrepared
 from open_agent.events.record import Record
 
 _PLACES = ("queue", "edits", "steering")
@@ -51,6 +52,10 @@ class MissionState(BaseModel):
     seq: int = 0
     """The newest record folded."""
     workspace: str = ""
+    workspace_id: WorkspaceId | None = None
+    """A workspace that has to be made before a run can work in it."""
+    is_workspace_ours: bool = True
+    """The directory is made when it is not there; one that a person named is not."""
     kind: MissionKind = MissionKind.TASK
     model: str | None = None
     """For runs whose message names none."""
@@ -84,6 +89,10 @@ class MissionState(BaseModel):
                 self.run, self.last_run, self.is_cancelled_early = None, event, False
             case MissionCreated():
                 self.workspace, self.kind = event.workspace, event.kind
+                self.workspace_id, self.is_workspace_ours = (
+                    event.workspace_id,
+                    event.is_workspace_ours,
+                )
                 self.model, self.parent = event.model, event.parent
             case CancelRequested():
                 self._cancel()
@@ -139,6 +148,8 @@ class MissionState(BaseModel):
         event = record.event
         if self.run is not None:
             self.run.advance(record)
+            if isinstance(event, WorkspacePrepared):
+                self.run.instructions = event.instructions
         if isinstance(event, ModelAnswered):
             self.call_ids += (call.call_id for call in event.tool_calls)
             del self.call_ids[:-CALL_IDS_KEPT]

@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import assert_never
 
-from open_agent.core.ids import CallId, MissionId, RunId, UserId
+from open_agent.core.ids import CallId, MissionId, RunId, UserId, WorkspaceId
 from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.core.run import Outcome, RunState, Usage
 from open_agent.events.model.answer import (
@@ -40,6 +40,7 @@ from open_agent.events.model.queue import (
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.events.model.union import UnknownEvent
+from open_agent.events.model.workspace import WorkspaceAwaited, WorkspacePrepared
 from open_agent.events.record import Record
 
 MAX_RESULT_BYTES = 64 * 1024
@@ -94,6 +95,8 @@ class MissionRow:
     """The mission that delegated this one."""
     wanted_model: str | None = None
     """For runs whose message names none."""
+    workspace_id: WorkspaceId | None = None
+    """A workspace that is made, and not only a directory."""
     copies_until: int = 0
     """The `seq` of the last record that was copied from another mission."""
     status: MissionStatus = MissionStatus.ACTIVE
@@ -144,6 +147,7 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
             last_seq=record.seq,
             parent_id=event.parent and event.parent.mission_id,
             wanted_model=_optional(event.model),
+            workspace_id=event.workspace_id,
             copies_until=event.forked_from.copies + 1 if event.forked_from else 0,
         )
     if row is None:
@@ -155,6 +159,8 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
     row.last_seq = record.seq
     match event:
         case ToolCalled() | ToolReturned() | NoticeGiven() | RunRecovered() | HistoryCompacted():
+            _go_on(row)
+        case WorkspaceAwaited() | WorkspacePrepared():
             _go_on(row)
         case ModelAsked() | ModelAnswered() | ModelFailed():
             _go_on(row)

@@ -25,6 +25,7 @@ FAILURES = {
     422: "A field is wrong; `details` says which.",
     429: "Too often, or a limit is reached; `Retry-After` may say when to try again.",
     503: "Not ready.",
+    507: "There is no room for another workspace; `message` says what to remove.",
 }
 
 STREAM = (

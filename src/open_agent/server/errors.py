@@ -36,6 +36,7 @@ STATUS = {
 }
 
 STATUS_OF_CODE = {
+    "disk.full": 507,
     "content.required": 400,
     "mcp.exists": 400,
     "mission.not_resumable": 400,
@@ -45,7 +46,7 @@ STATUS_OF_CODE = {
     "workspace.not_cleaned": 400,
     "workspace.not_ours": 400,
 }
-"""Where the original answers with another status than our column says."""
+"""Where the status is another one than our column says: mostly as the original answers."""
 
 CODE_OF_STATUS = {
     400: ("request.malformed", "The request cannot be read. Check that its body is JSON."),

@@ -38,6 +38,7 @@ from open_agent.server.routes import (
     tasks,
     tools,
     users,
+    workspaces,
 )
 from open_agent.server.services import Services
 from open_agent.server.streams import KEEP_ALIVE_SECONDS, Streams
@@ -60,6 +61,7 @@ _ROUTES = (
     mcp,
     mcp_reading,
     tools,
+    workspaces,
     docs,
     mcp_endpoint,
 )

@@ -11,6 +11,7 @@ from open_agent.services.processes import KeptProcesses
 from open_agent.services.stats import Stats
 from open_agent.services.system import System
 from open_agent.services.tasks import Tasks
+from open_agent.services.workspaces.assembly import WorkspaceServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +26,5 @@ class Services:
     system: System
     access: AccessServices
     mcp: McpServices
+    workspaces: WorkspaceServices
     clock: Clock

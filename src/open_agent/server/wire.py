@@ -95,6 +95,7 @@ class TaskState(Wire):
     cost_microdollars: int = Field(description="The same in millionths of a US dollar.")
     usage: Usage = Field(description="Tokens it has used.")
     workspace: str = Field(description="The directory it works in.")
+    workspace_id: str = Field(description="The same for `/api/workspaces`.")
 
 
 class TaskStats(Wire):
@@ -151,6 +152,7 @@ def task_state(
         cost_microdollars=mission.spent_microdollars,
         usage=mission.usage,
         workspace=mission.workspace,
+        workspace_id=mission.workspace_id or mission.id,
     )
 
 

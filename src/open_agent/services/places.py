@@ -1,5 +1,6 @@
 """What a new mission may be given: a model that can be called, a directory to work in."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,14 @@ class Places:
         if named is None or not named.strip():
             return self.own_workspace(mission_id, kind)
         return await anyio.to_thread.run_sync(_named_directory, named.strip(), self.data_dir)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory and all that is in it, but nothing that links in it lead to."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def _named_directory(named: str, data_dir: Path) -> Path:

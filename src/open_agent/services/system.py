@@ -10,7 +10,19 @@ from open_agent.core.actor import Actor
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.run import RunState
 from open_agent.engine.base import Engine
+from open_agent.services.access.rules import Mode
 from open_agent.store.missions import Missions
+
+SHARED_RIGHTS = (
+    "All users share this server's rights on the machine: whatever the account that it runs under "
+    "can read, change or delete, every user's agent can, other users' files and the server's own "
+    "included. Let in only whom you would give that account."
+)
+
+
+def shared_rights(mode: Mode, isolation: str) -> list[str]:
+    """What users of one server should know of each other, while nothing surrounds their work."""
+    return [SHARED_RIGHTS] if mode is Mode.MULTI_USER and isolation == "host" else []
 
 
 class Phase(StrEnum):

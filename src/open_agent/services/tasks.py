@@ -3,22 +3,25 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
 from open_agent.core.actor import Actor
-from open_agent.core.errors import Conflict, Invalid, NotFound
+from open_agent.core.errors import Conflict, Invalid, NotFound, OpenAgentError
 from open_agent.core.ids import MessageId, MissionId, is_uuid, new_uuid
 from open_agent.core.mission import Mission, MissionKind
 from open_agent.core.money import from_cents
 from open_agent.core.run import RunState
 from open_agent.engine.base import Engine
 from open_agent.engine.feed import Feed
-from open_agent.events.log import EventLog
+from open_agent.events.log import EventLog, Opened
 from open_agent.events.model.message import MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
 from open_agent.services.places import Places
 from open_agent.services.stopping import request_stop
+from open_agent.services.workspaces.choosing import WorkspaceChoice, choice_of, digest_fields
+from open_agent.services.workspaces.reserving import Reservation, Reserving
 from open_agent.store.missions import Missions
 from open_agent.store.paging import MissionFilter, MissionPage
 
@@ -36,19 +39,27 @@ class TaskRequest:
     model: str | None = None
     working_dir: str | None = None
     budget_cents: int | None = None
+    workspace: WorkspaceChoice | None = None
 
 
 class Tasks:
     """Submit, look at and stop tasks."""
 
     def __init__(
-        self, log: EventLog, missions: Missions, engine: Engine, feed: Feed, places: Places
+        self,
+        log: EventLog,
+        missions: Missions,
+        engine: Engine,
+        feed: Feed,
+        places: Places,
+        reserving: Reserving,
     ) -> None:
         self._log = log
         self._missions = missions
         self._engine = engine
         self._feed = feed
         self._places = places
+        self._reserving = reserving
 
     async def submit(
         self, actor: Actor, request: TaskRequest, *, key: str | None = None
@@ -64,27 +75,46 @@ class Tasks:
             Invalid: The instruction is empty or too long, or the directory or model unusable.
             Conflict: The key was used for another request.
         """
-        instruction = _checked(request.instruction)
-        model = self._places.checked_model(request.model)
+        _check(request.instruction)
+        self._places.checked_model(request.model)
         mission_id = MissionId(new_uuid())
-        named = (request.working_dir or "").strip() or None
-        workspace = await self._places.workspace(mission_id, named)
-        opened = await self._log.open_mission(
+        choice = choice_of(request.working_dir, request.workspace)
+        place = await self._reserving.reserve(actor, choice, mission_id, "task")
+        try:
+            opened = await self._open(actor, request, mission_id, place, key)
+        except OpenAgentError:
+            await self._reserving.give_up(place)
+            raise
+        if opened.mission.id != mission_id:
+            await self._reserving.give_up(place)
+        self._engine.wake(opened.mission.id)
+        return opened.mission
+
+    async def _open(
+        self,
+        actor: Actor,
+        request: TaskRequest,
+        mission_id: MissionId,
+        place: Reservation,
+        key: str | None,
+    ) -> Opened:
+        return await self._log.open_mission(
             mission_id,
             MissionCreated(
                 owner_id=actor.user_id,
                 kind=MissionKind.TASK,
-                title=_title(instruction),
-                workspace=str(workspace),
-                is_workspace_ours=named is None,
+                title=_title(request.instruction),
+                workspace=place.path,
+                workspace_id=place.workspace_id,
+                is_workspace_ours=place.is_ours,
                 host_id=self._places.host_id,
             ),
             MessageReceived(
                 message_id=MessageId(new_uuid()),
                 sender=actor.user_id,
-                content=instruction,
+                content=request.instruction,
                 options=RunOptions(
-                    model=model,
+                    model=self._places.checked_model(request.model),
                     budget_microdollars=None
                     if request.budget_cents is None
                     else from_cents(request.budget_cents),
@@ -93,8 +123,6 @@ class Tasks:
             key=key,
             digest=_digest(request),
         )
-        self._engine.wake(opened.mission.id)
-        return opened.mission
 
     async def get(self, actor: Actor, task_id: MissionId) -> Mission:
         """A task of the actor's.
@@ -152,7 +180,7 @@ class Tasks:
         return mission
 
 
-def _checked(instruction: str) -> str:
+def _check(instruction: str) -> None:
     if not instruction.strip():
         raise Invalid("task.empty", "The task is empty. Say in `task` what is to be done.")
     size = len(instruction.encode("utf-8", "replace"))
@@ -163,7 +191,6 @@ def _checked(instruction: str) -> str:
             "Put long material into a file and name the file in the task.",
             {"bytes": size, "limit": LONGEST_TASK_BYTES},
         )
-    return instruction
 
 
 def _title(instruction: str) -> str:
@@ -172,5 +199,11 @@ def _title(instruction: str) -> str:
 
 
 def _digest(request: TaskRequest) -> str:
-    fields = [request.instruction, request.model, request.working_dir, request.budget_cents]
+    fields: list[Any] = [
+        request.instruction,
+        request.model,
+        request.working_dir,
+        request.budget_cents,
+        *digest_fields(request.workspace),
+    ]
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

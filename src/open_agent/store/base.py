@@ -16,6 +16,7 @@ from open_agent.store.leases import Leases
 from open_agent.store.mcp_servers import McpRows
 from open_agent.store.missions import Missions
 from open_agent.store.upkeep import Upkeep
+from open_agent.store.workspaces import WorkspaceRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Database:
     accounts: Accounts
     audit: AuditLog
     mcp: McpRows
+    workspaces: WorkspaceRows
     host_id: str
     slot: int
     close: Callable[[], Awaitable[None]]

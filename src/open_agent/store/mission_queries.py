@@ -135,7 +135,8 @@ def filter_values(where: MissionFilter) -> dict[str, str]:
         for name, chosen in _choices(where).items()
         for n, value in enumerate(chosen)
     }
-    return values if where.parent is None else values | {"parent": where.parent}
+    named = {"parent": where.parent, "workspace": where.workspace}
+    return values | {name: value for name, value in named.items() if value is not None}
 
 
 def _choices(
@@ -152,11 +153,14 @@ def _conditions(where: MissionFilter) -> list[ColumnElement[bool]]:
     ]
     if where.parent is not None:
         conditions.append(missions.c.parent_id == bindparam("parent"))
+    if where.workspace is not None:
+        conditions.append(missions.c.workspace_id == bindparam("workspace"))
     return conditions
 
 
 def _shape(where: MissionFilter) -> tuple[object, ...]:
-    return (*(len(chosen) for chosen in _choices(where).values()), where.parent is None)
+    lengths = (len(chosen) for chosen in _choices(where).values())
+    return (*lengths, where.parent is None, where.workspace is None)
 
 
 def _ids(count: int) -> list[Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from open_agent.core.errors import Invalid
-from open_agent.core.ids import MissionId
+from open_agent.core.ids import MissionId, WorkspaceId
 from open_agent.core.mission import Mission, MissionKind, MissionStatus
 from open_agent.core.run import RunState
 from open_agent.events.projection import MissionRow
@@ -34,6 +34,8 @@ class MissionFilter:
     run_states: tuple[RunState, ...] = ()
     parent: MissionId | None = None
     """The mission that delegated them."""
+    workspace: WorkspaceId | None = None
+    """The workspace that was made, in which they work."""
 
     def matches(self, row: MissionRow) -> bool:
         """Whether a mission is one of them."""
@@ -42,6 +44,7 @@ class MissionFilter:
             and (not self.statuses or row.status in self.statuses)
             and (not self.run_states or row.run_state in self.run_states)
             and self.parent in (None, row.parent_id)
+            and self.workspace in (None, row.workspace_id)
         )
 
 

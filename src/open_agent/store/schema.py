@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from open_agent.core.errors import Conflict
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision of the schema, oldest first; the last is today's."""
 
 VERSION_TABLE = "open_agent_schema"

@@ -6,7 +6,7 @@ there are no booleans, so that a row means the same through either driver withou
 follow from it.
 The columns of `missions` that do not are those of the lease and of the request that made it.
 Accounts, keys, ended sessions, the audit log and MCP servers are no part of any mission, and not
-on the log.
+on the log. Nor are workspaces: they can be there before a mission, and outlive it.
 """
 
 from typing import Any
@@ -95,6 +95,7 @@ missions = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("parent_id", Text),
     Column("wanted_model", Text),
+    Column("workspace_id", Text),
     Column("copies_until", BigInteger, nullable=False, server_default="0"),
     Column("status", Text, nullable=False),
     Column("summary", Text),
@@ -137,6 +138,13 @@ Index(
     missions.c.parent_id,
     sqlite_where=_delegated,
     postgresql_where=_delegated,
+)
+_made = missions.c.workspace_id.is_not(None)
+Index(
+    "missions_by_workspace",
+    missions.c.workspace_id,
+    sqlite_where=_made,
+    postgresql_where=_made,
 )
 _unfinished = missions.c.ready_at.is_not(None)
 Index(
@@ -205,6 +213,31 @@ holders = Table(
     Column("holder", Text, primary_key=True),
     Column("lease_until", BigInteger, nullable=False),
 )
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("host_id", Text, nullable=False),
+    Column("isolation", Text, nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("branch", Text),
+    Column("base", Text),
+    Column("base_commit", Text),
+    Column("mission_id", Text),
+    Column("is_kept", Integer, nullable=False),
+    Column("problem", Text),
+    Column("notes", Text),
+    Column("size_bytes", BigInteger),
+    Column("measured_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+Index("workspaces_by_owner", workspaces.c.owner_id, workspaces.c.created_at, workspaces.c.id)
 
 accounts = Table(
     "accounts",

@@ -42,8 +42,10 @@ from open_agent.store.tables import (
     mcp_secrets,
     mcp_servers,
     tool_switches,
+    workspaces,
 )
 from open_agent.store.upkeep import Projections, Size
+from open_agent.store.workspaces import StoredWorkspaces, WorkspaceStatements
 from open_agent.testing.control import MemoryControl
 from open_agent.testing.log import InMemoryLog
 from open_agent.testing.rows import MemoryRows
@@ -54,7 +56,8 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
     log = InMemoryLog(clock or SystemClock())
 
     access = (accounts, account_keys, ended_sessions, access_changes, audit_log)
-    rows = MemoryRows(*access, mcp_servers, mcp_secrets, tool_switches, mcp_changes)
+    mcp = (mcp_servers, mcp_secrets, tool_switches, mcp_changes)
+    rows = MemoryRows(*access, *mcp, workspaces)
     compile_ = sqlite_compiler()
 
     async def close() -> None:
@@ -71,6 +74,7 @@ def open_memory_database(blob_folder: Path, clock: Clock | None = None) -> Datab
         accounts=StoredAccounts(rows, rows, AccountStatements(compile_)),
         audit=StoredAudit(rows, rows, AuditStatements(compile_)),
         mcp=StoredMcp(rows, rows, McpStatements(compile_)),
+        workspaces=StoredWorkspaces(rows, rows, WorkspaceStatements(compile_)),
         host_id=new_uuid(),
         slot=0,
         close=close,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from open_agent.workspaces.isolation import IsolationName
 from open_agent.workspaces.local import LocalWorkspace
 from open_agent.workspaces.processes import SERVER, Process, ProcessOwner, ProcessPort
 
@@ -20,7 +19,7 @@ class HostIsolation:
         programs: Where programs that come with us are, by name.
     """
 
-    name: IsolationName = "host"
+    name = "host"
 
     def __init__(
         self,
@@ -32,10 +31,11 @@ class HostIsolation:
         self._environment = dict(environment)
         self._programs = dict(programs or {})
 
-    async def workspace(self, root: Path) -> LocalWorkspace:
+    async def workspace(self, root: Path, *, is_made: bool = True) -> LocalWorkspace:
         """The workspace at a path; see `Isolation`."""
-        with suppress(OSError):
-            await to_thread.run_sync(lambda: root.mkdir(parents=True, exist_ok=True))
+        if is_made:
+            with suppress(OSError):
+                await to_thread.run_sync(lambda: root.mkdir(parents=True, exist_ok=True))
         return LocalWorkspace(root, self._processes, self._environment, self._programs)
 
     def environment(self) -> dict[str, str]:

@@ -6,27 +6,24 @@ so that a sandbox beside `host` changes none of them. `host.py` implements it.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from open_agent.workspaces.base import Workspace
 from open_agent.workspaces.processes import SERVER, Process, ProcessOwner
-
-IsolationName = Literal["host"]
-"""Kinds of isolation, as people choose them."""
 
 
 class Isolation(Protocol):
     """What surrounds the work: nothing (`host`), or a wall."""
 
     @property
-    def name(self) -> IsolationName:
-        """Which kind it is."""
+    def name(self) -> str:
+        """Which kind it is, as people choose it."""
         ...
 
-    async def workspace(self, root: Path) -> Workspace:
-        """The workspace at an absolute path, whose directory is made when it is not there.
+    async def workspace(self, root: Path, *, is_made: bool = True) -> Workspace:
+        """The workspace at an absolute path; `is_made` makes its directory when it is not there.
 
-        A directory that cannot be made is for whoever works in it to find.
+        A directory that is not there, or cannot be made, is for whoever works in it to find.
         """
         ...
 

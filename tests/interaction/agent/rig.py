@@ -17,12 +17,13 @@ from open_agent.agent.start import RunDefaults
 from open_agent.agent.toolsets import FixedTools, ToolSource
 from open_agent.backends.native import NativeBackend
 from open_agent.core.clock import SystemClock
-from open_agent.core.ids import CallId, MessageId, MissionId, UserId, new_uuid
+from open_agent.core.ids import CallId, MessageId, MissionId, UserId, WorkspaceId, new_uuid
 from open_agent.core.mission import MissionKind
 from open_agent.core.run import Limits, Usage
 from open_agent.engine.delegation import Delegations
 from open_agent.engine.feed import Feed
-from open_agent.engine.worker import Worker
+from open_agent.engine.preparing import Prepared
+from open_agent.engine.worker import Ground, Worker
 from open_agent.events.fold import MissionState, fold
 from open_agent.events.log import EncodedRecord
 from open_agent.events.model.answer import AnswerGiven
@@ -41,8 +42,7 @@ from open_agent.store.database import Database, open_database
 from open_agent.tools.definition import Effect, Tool, ToolContext, ToolFailed, tool
 from open_agent.tools.ports import HttpFetcher, SearchAnswer, WebPage, WebSearch, WebUnavailable
 from open_agent.tools.registry import Toolbox
-from open_agent.workspaces.base import Workspace
-from open_agent.workspaces.local import LocalWorkspace
+from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.supervised import SupervisedProcesses
 
 OWNER = UserId("default")
@@ -105,6 +105,20 @@ async def fail(ctx: ToolContext, why: str = "it cannot be done") -> str:
 async def crash(ctx: ToolContext) -> str:
     """Have a bug."""
     raise ZeroDivisionError("a bug of ours")
+
+
+class NothingToMake:
+    """Workspaces that are there."""
+
+    async def awaited(self, workspace_id: WorkspaceId) -> str | None:
+        """Nothing."""
+        del workspace_id
+
+    async def make(
+        self, workspace_id: WorkspaceId, mission_id: MissionId, say: Callable[[str], None]
+    ) -> Prepared:
+        """Is never asked for."""
+        raise AssertionError(workspace_id)
 
 
 class NoWeb(HttpFetcher, WebSearch):
@@ -312,14 +326,10 @@ async def rig_on(
             search=NoWeb(),
             sees=sees,
         )
-
-        async def open_workspace(path: str) -> Workspace:
-            return LocalWorkspace(Path(path), processes, {"PATH": "/usr/bin:/bin"})
-
+        isolation = HostIsolation(processes, {"PATH": "/usr/bin:/bin"})
         worker = Worker(
             shared,
-            open_workspace,
-            processes,
+            Ground(isolation, NothingToMake(), processes),
             {"native": NativeBackend()},
             RunDefaults("test/model", fallback, Limits()),
         )

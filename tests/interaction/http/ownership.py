@@ -50,6 +50,7 @@ OWN, PUBLIC, ADMIN = Rule(Kind.OWN), Rule(Kind.PUBLIC), Rule(Kind.ADMIN)
 TASK = Rule(Kind.OBJECT, "task")
 MISSION, RUN = Rule(Kind.OBJECT, "mission"), Rule(Kind.OBJECT, "run")
 MCP = Rule(Kind.OBJECT, "mcp")
+WORKSPACE = Rule(Kind.OBJECT, "workspace")
 QUEUED = {"message_id": "00000000-0000-4000-8000-000000000000"}
 
 RULES: dict[str, Rule] = {
@@ -144,6 +145,13 @@ RULES: dict[str, Rule] = {
     "POST /api/mcp/{id}/prompts/{name}": Rule(Kind.OBJECT, "mcp", body={}, rest={"name": "greet"}),
     "GET /api/tools": OWN,
     "POST /api/tools/{name}/toggle": Rule(Kind.OBJECT, "tool", body={"enabled": False}),
+    "GET /api/workspaces": OWN,
+    "POST /api/workspaces": OWN,
+    "GET /api/workspaces/{id}": WORKSPACE,
+    "PATCH /api/workspaces/{id}": Rule(Kind.OBJECT, "workspace", body={"is_kept": True}),
+    "DELETE /api/workspaces/{id}": WORKSPACE,
+    "GET /api/workspaces/{id}/diff": WORKSPACE,
+    "POST /api/workspaces/{id}/merge": WORKSPACE,
 }
 
 
@@ -206,6 +214,12 @@ async def make_tool(rig: Rig, client: httpx2.AsyncClient) -> str:
     )
 
 
+async def make_workspace(rig: Rig, client: httpx2.AsyncClient) -> str:
+    """A workspace of the client's: the directory of a mission."""
+    del rig
+    return (await client.post("/api/control/missions", json={})).json()["id"]
+
+
 Make = Callable[[Rig, httpx2.AsyncClient], Awaitable[str]]
 MAKERS: dict[str, Make] = {
     "task": make_task,
@@ -214,4 +228,5 @@ MAKERS: dict[str, Make] = {
     "run": make_run,
     "mcp": make_mcp,
     "tool": make_tool,
+    "workspace": make_workspace,
 }

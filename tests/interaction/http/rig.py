@@ -33,12 +33,15 @@ from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System
 from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
+from open_agent.services.workspaces.assembly import WorkspaceServices, open_workspaces
+from open_agent.services.workspaces.ground import WorkspaceGround, WorkspaceLimits
 from open_agent.store.base import Database
 from open_agent.store.database import open_database
 from open_agent.testing.asgi import client_of
 from open_agent.testing.database import open_memory_database
 from open_agent.tools.standard import standard_tools
 from open_agent.workspaces.host import HostIsolation
+from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.histories import History
 from tests.interaction.http.interposed import InterposedLog
@@ -140,6 +143,20 @@ class Rig:
         return await self.db.log.read_encoded(mission_id, limit=100_000)
 
 
+def make_workspaces(
+    db: Database, places: Places, isolation: Isolation, clock: Clock
+) -> WorkspaceServices:
+    """Workspaces without bounds."""
+
+    async def any_address(host: str, port: int) -> None:
+        del host, port
+
+    ground = WorkspaceGround(
+        db.workspaces, db.missions, places, clock, isolation, WorkspaceLimits(), any_address
+    )
+    return open_workspaces(ground)
+
+
 @asynccontextmanager
 async def server(
     folder: Path,
@@ -179,9 +196,13 @@ async def server(
         parts = McpParts(isolation, clock, folder / "mcp", folder / "work", own)
         mcp = open_mcp(db, parts, access.audit)
         await mcp.start()
-        control = ControlParts(engine, feed, places, processes, access.audit, clock, most_at_once=4)
+        workspaces = make_workspaces(db, places, HostIsolation(processes, dict(os.environ)), clock)
+        control = ControlParts(
+            engine, feed, places, processes, access.audit, clock, workspaces, most_at_once=4
+        )
         services = Services(
-            tasks=Tasks(db.log, db.missions, engine, feed, places),
+            tasks=Tasks(db.log, db.missions, engine, feed, places, workspaces.reserving),
+            workspaces=workspaces,
             missions=MissionEvents(db.log, db.missions, feed),
             control=open_control(db, control),
             processes=KeptProcesses(db.missions, processes),
@@ -191,11 +212,13 @@ async def server(
             mcp=mcp,
             clock=clock,
         )
-        try:
-            yield Rig(db, log, feed, engine, services, create_app(services, options or STRANGERS))
-        finally:
-            await mcp.close()
-            await processes.close()
+        async with processes:
+            try:
+                yield Rig(
+                    db, log, feed, engine, services, create_app(services, options or STRANGERS)
+                )
+            finally:
+                await mcp.close()
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from open_agent.cli.connection import connect
 from open_agent.cli.exits import Exit
 from open_agent.cli.model_checks import check_model
 from open_agent.cli.options import Place
+from open_agent.cli.rendering.facts import size
 from open_agent.cli.rendering.neutral import neutral, neutral_json
 from open_agent.cli.rendering.pieces import Piece, Style
 from open_agent.cli.session import Session, open_session
@@ -134,4 +135,16 @@ def read_status(url: str, status: dict[str, Any]) -> list[Finding]:
     else:
         problem = str(database["problem"])
         findings.append(Finding("database", "FAIL", problem, "Look at the server's log."))
-    return findings
+    return [*findings, _read_disk(status["disk"])]
+
+
+def _read_disk(disk: dict[str, Any]) -> Finding:
+    """What workspaces, long outputs and the database take."""
+    kinds = [f"{each['kind']} {size(each['size_bytes'])}" for each in disk["workspaces"]]
+    parts = [f"workspaces: {', '.join(kinds) or 'none measured'}"]
+    for name, words in (("blobs_bytes", "long outputs"), ("database_bytes", "database")):
+        if disk[name] is not None:
+            parts.append(f"{words} {size(disk[name])}")
+    if disk["free_bytes"] is not None:
+        parts.append(f"{size(disk['free_bytes'])} free for workspaces")
+    return Finding("room", "OK", "; ".join(parts))

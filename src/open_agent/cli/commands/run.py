@@ -1,13 +1,14 @@
 """`open-agent run`: hands a task over and follows it, with a server of its own if none runs."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pydantic_core
 
+from open_agent.cli.commands.workspaces import Wanted, find_workspace
 from open_agent.cli.connection import Connection, connect, unreachable
 from open_agent.cli.exits import Exit, exit_of_outcome
 from open_agent.cli.finding import Address, announcing
@@ -30,6 +31,7 @@ class Order:
     model: str | None = None
     folder: Path | None = None
     budget_cents: int | None = None
+    workspace: Wanted = field(default_factory=Wanted)
     is_json: bool = False
     is_detached: bool = False
     is_quiet: bool = False
@@ -46,6 +48,7 @@ class Order:
             "model": self.model,
             "working_dir": None if self.folder is None else str(self.folder.absolute()),
             "budget_cents": self.budget_cents,
+            "workspace": self.workspace.body(),
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -112,6 +115,9 @@ async def _carry_out(
     session: Session, connection: Connection, order: Order, body: dict[str, Any]
 ) -> Exit:
     terminal = session.terminal
+    if order.workspace.workspace_id is not None:
+        found = await find_workspace(session, connection, order.workspace.workspace_id)
+        body = {**body, "workspace": {"id": found}}
     async with progress(terminal, session.clock, lambda: "handing the task over"):
         reply = await connection.post("/api/task", body, key=new_uuid())
     task_id = MissionId(reply.value["id"])

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from open_agent.cli.finding import announcing
@@ -29,10 +30,10 @@ def serve(builder: Builder, place: Place, *, host: str | None, port: int | None)
         terminal.note("Starting…")
     with announcing(settings.data_dir, is_lasting=True) as announcer:
 
-        def on_ready(url: str, link: str | None) -> None:
+        def on_ready(url: str, link: str | None, warnings: Sequence[str]) -> None:
             announcer.write(url)
             terminal.show(welcome(settings, url, _program(settings), link=link))
-            for warning in settings.warnings:
+            for warning in [*settings.warnings, *warnings]:
                 terminal.note(warning, "warn")
 
         def on_stopping() -> None:

@@ -15,6 +15,7 @@ from open_agent.events.model.model_call import ModelFailed
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.union import Event, UnknownEvent
+from open_agent.events.model.workspace import WorkspaceAwaited, WorkspacePrepared
 
 ASKING = {"waiting_for_tool", "waiting_for_approval"}
 """Reasons of runs that wait for a person."""
@@ -32,6 +33,12 @@ def tell(sheet: Sheet, event: Event, folding: Folding, full: str) -> None:
             _tell_recovery(sheet, event)
         case NoticeGiven():
             _tell_lines(sheet, "! The model is told: ", event.content, folding, full, "warn")
+        case WorkspaceAwaited():
+            _aside(sheet, f"… {neutral(event.message)}", "faint")
+        case WorkspacePrepared():
+            branch = f" on branch {neutral(event.branch)}" if event.branch else ""
+            read = [f" · instructions from {neutral(found.path)}" for found in event.instructions]
+            _aside(sheet, f"The workspace is ready{branch}{''.join(read)}", "faint")
         case HistoryCompacted():
             sizes = f"{size(event.bytes_before)} to {size(event.bytes_after)}"
             _aside(sheet, f"(the history was shortened by {event.method}, from {sizes})", "faint")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from open_agent.core.ids import CallId, MissionId, RunId, UserId
+from open_agent.core.ids import CallId, MissionId, RunId, UserId, WorkspaceId
 from open_agent.core.mission import MissionKind, MissionStatus
 from open_agent.events.model.base import EventBase
 
@@ -46,6 +46,8 @@ class MissionCreated(EventBase):
     """We made the directory for this mission; false when the user named it."""
     host_id: str
     """Which `DATA_DIR` the workspace lives beside."""
+    workspace_id: WorkspaceId | None = None
+    """A workspace that has to be made first; absent where the directory is all there is to it."""
     model: str | None = None
     """For runs whose message names none; absent means the server's default."""
     parent: Parent | None = None

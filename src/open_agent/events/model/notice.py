@@ -9,5 +9,5 @@ class NoticeGiven(EventBase):
     """The model is told something by the system, once, before its next call."""
 
     type: Literal["notice.given"] = "notice.given"
-    kind: Literal["repeating", "empty_reply", "tool_failing", "length", "forked", "note"]
+    kind: Literal["repeating", "empty_reply", "tool_failing", "length", "forked", "note", "disk"]
     content: str

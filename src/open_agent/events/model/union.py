@@ -25,6 +25,7 @@ from open_agent.events.model.queue import (
 )
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
+from open_agent.events.model.workspace import WorkspaceAwaited, WorkspacePrepared
 
 Event = Annotated[
     MissionCreated
@@ -51,7 +52,9 @@ Event = Annotated[
     | QueueReleased
     | AnswerRequested
     | AnswerGiven
-    | AnswerDefaulted,
+    | AnswerDefaulted
+    | WorkspaceAwaited
+    | WorkspacePrepared,
     Field(discriminator="type"),
 ]
 
@@ -111,4 +114,6 @@ EventType = Literal[
     "answer.requested",
     "answer.given",
     "answer.defaulted",
+    "workspace.awaited",
+    "workspace.prepared",
 ]

@@ -34,6 +34,7 @@ from open_agent.events.model.queue import (
 )
 from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
+from open_agent.events.model.workspace import WorkspaceAwaited
 from open_agent.events.record import Record
 from open_agent.server.control import events as wire
 from open_agent.server.frames import Frames, decode, frame, to_json
@@ -81,7 +82,7 @@ def control_frames(encoded: EncodedRecord, about: About) -> Frames:
     | `answer.requested` | `input_requested`; of an approval `tool_call` of `ui_optionList` with \
 `allow` and `deny`, and `approval_requested` |
     | `answer.given`, `answer.defaulted` | `question_settled`; of an approval `tool_result` first |
-    | `run.waiting`, `run.recovered` | `agent_phase` |
+    | `run.waiting`, `run.recovered`, `workspace.awaited` | `agent_phase` |
     | `run.finished` | `assistant_message`, of a delegated run `run_finished` |
     | `cancel.requested` | `error` |
     | `mission.*`, `message.*`, `queue.*` | the same name with `_` |
@@ -311,6 +312,8 @@ def _mission_events(record: Record, place: Place) -> list[wire.ControlEvent]:
             return [wire.MissionSelectedEvent(**place)]
         case MissionDeleted():
             return [wire.MissionDeletedEvent(was_current=event.was_current, **place)]
+        case WorkspaceAwaited():
+            return [_phase("preparing", event.message, place)]
         case _:
             return []
 

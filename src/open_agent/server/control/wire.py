@@ -71,6 +71,7 @@ class MissionItem(Wire):
     messages: int = Field(description="Messages that it was sent, in all.")
     cost_cents: int = Field(description="What it has cost in US cents, rounded up.")
     workspace: str = Field(description="The directory it works in.")
+    workspace_id: str = Field(description="The same for `/api/workspaces`.")
     parent_id: str | None = Field(
         default=None, exclude_if=_is_absent, description="The mission that delegated it."
     )
@@ -210,6 +211,7 @@ def _fields(mission: Mission) -> dict[str, Any]:
         "messages": mission.messages,
         "cost_cents": to_cents(mission.spent_microdollars),
         "workspace": mission.workspace,
+        "workspace_id": mission.workspace_id or mission.id,
         "parent_id": mission.parent_id,
         "last_seq": mission.last_seq,
     }

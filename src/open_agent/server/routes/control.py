@@ -24,6 +24,7 @@ from open_agent.server.control.wire import (
 )
 from open_agent.server.deps import AllControlStreams, AllServices, CurrentActor, StreamCursor
 from open_agent.server.descriptions import CONTROL_STREAM, event_stream, failing
+from open_agent.server.routes.workspaces import ChooseWorkspace
 from open_agent.services.control.messages import NewMessage
 from open_agent.services.control.tree import Progress
 
@@ -49,6 +50,9 @@ class SendMessage(BaseModel):
         "`interrupt`: it stops now, then this.",
     )
     key: str | None = Field(default=None, description="As the header `Idempotency-Key`.")
+    workspace: ChooseWorkspace | None = Field(
+        default=None, description="Begins a new mission with it; without `mission_id` only."
+    )
 
 
 class ToolResult(BaseModel):
@@ -60,7 +64,7 @@ class ToolResult(BaseModel):
     mission_id: str | None = Field(default=None, description="Where it was asked.")
 
 
-@router.post("/message", responses=failing(400, 404, 409, 413, 415, 422, 429))
+@router.post("/message", responses=failing(400, 404, 409, 413, 415, 422, 429, 507))
 async def send_message(
     body: SendMessage, actor: CurrentActor, services: AllServices, idempotency_key: Key = None
 ) -> SentMessage:
@@ -77,6 +81,7 @@ async def send_message(
             body.model,
             body.delivery,
             idempotency_key or body.key or None,
+            body.workspace and body.workspace.choice(),
         ),
     )
     return SentMessage(id=sent.message_id, queued=sent.is_queued, mission_id=sent.mission_id)

@@ -12,6 +12,7 @@ from open_agent.server.control.wire import Done, MissionView, TreeNode, mission_
 from open_agent.server.deps import AllServices, CurrentActor, MissionIdInPath
 from open_agent.server.descriptions import failing
 from open_agent.server.routes.control import Key
+from open_agent.server.routes.workspaces import ChooseWorkspace
 from open_agent.server.services import Services
 from open_agent.services.control.conversations import NewMission
 from open_agent.services.control.forks import NewFork
@@ -35,6 +36,9 @@ class CreateMission(BaseModel):
     working_dir: str | None = Field(
         default=None,
         description="An absolute path to work in, made if missing; a new directory if not given.",
+    )
+    workspace: ChooseWorkspace | None = Field(
+        default=None, description="Where to work, in more ways than `working_dir` knows."
     )
 
 
@@ -76,6 +80,7 @@ class DeletedMission(Done):
     """A mission is gone."""
 
     deleted: str = Field(description="The mission.")
+    notes: list[str] = Field(description="What of its workspace stays, for a person.")
 
 
 class CancelledMission(Done):
@@ -132,7 +137,7 @@ async def list_missions(
     return [mission_view(mission, histories.get(mission.id, ())) for mission in page.items]
 
 
-@router.post("", responses=failing(400, 409, 413, 415, 422))
+@router.post("", responses=failing(400, 404, 409, 413, 415, 422, 507))
 async def create_mission(
     actor: CurrentActor,
     services: AllServices,
@@ -140,7 +145,8 @@ async def create_mission(
     idempotency_key: Key = None,
 ) -> MissionView:
     """Make a mission; it is current from now on. What runs goes on."""
-    new = NewMission(body.title, body.model_override, body.working_dir)
+    workspace = body.workspace and body.workspace.choice()
+    new = NewMission(body.title, body.model_override, body.working_dir, workspace)
     mission = await services.control.conversations.create(actor, new, key=idempotency_key or None)
     return mission_view(mission, ())
 
@@ -180,9 +186,13 @@ async def rename_mission(
 async def delete_mission(
     mission_id: MissionIdInPath, actor: CurrentActor, services: AllServices
 ) -> DeletedMission:
-    """Delete a mission with its events, its outputs, and its directory if we made it."""
-    await services.control.removal.delete(actor, mission_id)
-    return DeletedMission(deleted=mission_id)
+    """Delete a mission with its events, its outputs, and its workspace if we made it.
+
+    What was to be kept stays, and what would be lost: a worktree with files that are not committed,
+    and its branch while it has commits that are nowhere else.
+    """
+    notes = await services.control.removal.delete(actor, mission_id)
+    return DeletedMission(deleted=mission_id, notes=notes)
 
 
 @router.get("/{id}/tree", responses=failing(404))
@@ -251,7 +261,7 @@ async def start_parallel(
     return StartedMission(mission_id=sent.mission_id, id=sent.message_id)
 
 
-@router.post("/{id}/fork", status_code=201, responses=failing(400, 404, 409, 413, 415, 422))
+@router.post("/{id}/fork", status_code=201, responses=failing(400, 404, 409, 413, 415, 422, 507))
 async def fork_mission(
     mission_id: MissionIdInPath,
     body: ForkMission,
@@ -261,7 +271,8 @@ async def fork_mission(
 ) -> MissionView:
     """A new mission with this one's history up to an event; it is current, and nothing starts.
 
-    Files are not rewound; the model is told.
+    Files are not rewound; the model is told. A fork of a mission with a worktree gets a worktree of
+    its own, from what is committed there now.
     """
     new = NewFork(body.at_seq, body.title, idempotency_key or None)
     mission = await services.control.forks.fork(actor, mission_id, new)

@@ -5,11 +5,13 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from open_agent.core.workspace import WorkspaceKind
 from open_agent.server.deps import AllServices, CurrentActor
 from open_agent.server.descriptions import FAILURES, failing
 from open_agent.server.wire import Wire
 from open_agent.services.access.rules import Mode
-from open_agent.services.system import Phase
+from open_agent.services.system import Phase, shared_rights
+from open_agent.services.workspaces.disk import DiskUse
 
 router = APIRouter(prefix="/api", tags=["system"])
 
@@ -26,6 +28,8 @@ class Health(Wire):
     )
     max_iterations: int = Field(description="Steps that a run may take.")
     ready: bool = Field(description="As `/api/ready`.")
+    isolation: str = Field(description="What surrounds the work: `host` is nothing.")
+    warnings: list[str] = Field(description="What whoever uses it should know.")
 
 
 class Ready(Wire):
@@ -66,6 +70,26 @@ class Versions(Wire):
     libraries: dict[str, str] = Field(description="What the server stands on.")
 
 
+class KindUse(Wire):
+    """What workspaces of a kind take."""
+
+    kind: WorkspaceKind = Field(description="Where they come from.")
+    count: int = Field(description="So many were made or measured.")
+    size_bytes: int = Field(description="They take so much, as measured last.")
+
+
+class DiskStatus(Wire):
+    """What is taken on the disk; null is what is not known, or not for the caller."""
+
+    workspaces: list[KindUse] = Field(
+        description="By kind: the caller's, or everybody's for an administrator."
+    )
+    workspaces_bytes: int | None = Field(description="All workspaces of our making.")
+    blobs_bytes: int | None = Field(description="Long outputs.")
+    database_bytes: int | None = Field(description="The database, where it is a file.")
+    free_bytes: int | None = Field(description="What is free where workspaces are.")
+
+
 class ServerStatus(Wire):
     """The server, in detail."""
 
@@ -75,6 +99,8 @@ class ServerStatus(Wire):
     engine: EngineStatus = Field(description="The engine.")
     model: ModelStatus = Field(description="The model endpoint.")
     versions: Versions = Field(description="What runs here.")
+    isolation: str = Field(description="What surrounds the work: `host` is nothing.")
+    disk: DiskStatus = Field(description="What is taken on the disk.")
 
 
 @router.get("/health")
@@ -92,6 +118,8 @@ async def get_health(services: AllServices) -> Health:
         auth_mode="single_tenant" if mode is Mode.LOCAL else mode.value,
         max_iterations=installation.max_iterations,
         ready=services.system.readiness.is_ready,
+        isolation=services.workspaces.isolation,
+        warnings=shared_rights(mode, services.workspaces.isolation),
     )
 
 
@@ -109,6 +137,7 @@ async def get_status(actor: CurrentActor, services: AllServices) -> ServerStatus
     system = services.system
     installation = system.installation
     status = await system.status(actor)
+    disk = await services.workspaces.disk.use(None if actor.is_admin else actor.user_id)
     return ServerStatus(
         phase=system.readiness.phase,
         data_dir=installation.data_dir,
@@ -129,4 +158,19 @@ async def get_status(actor: CurrentActor, services: AllServices) -> ServerStatus
             python=installation.python,
             libraries=dict(installation.libraries),
         ),
+        isolation=services.workspaces.isolation,
+        disk=_disk_status(disk),
+    )
+
+
+def _disk_status(disk: DiskUse) -> DiskStatus:
+    return DiskStatus(
+        workspaces=[
+            KindUse(kind=each.kind, count=each.count, size_bytes=each.size_bytes)
+            for each in disk.workspaces
+        ],
+        workspaces_bytes=disk.total,
+        blobs_bytes=disk.blobs,
+        database_bytes=disk.database,
+        free_bytes=disk.free,
     )

@@ -10,6 +10,7 @@ from open_agent.core.run import RunState
 from open_agent.server.deps import AllServices, AllStreams, CurrentActor, StreamCursor, TaskIdInPath
 from open_agent.server.descriptions import SEEN, TASK_STREAM, Reset, event_stream, failing
 from open_agent.server.frames import instruction, log_entries
+from open_agent.server.routes.workspaces import ChooseWorkspace
 from open_agent.server.wire import (
     LogEntry,
     TaskDone,
@@ -45,6 +46,9 @@ class CreateTask(BaseModel):
         le=MOST_CENTS,
         description="What it may cost in US cents; 0 means no limit, none the server's default.",
     )
+    workspace: ChooseWorkspace | None = Field(
+        default=None, description="Where to work, in more ways than `working_dir` knows."
+    )
 
 
 class CreatedTask(Wire):
@@ -61,7 +65,7 @@ class StoppedTask(Wire):
     message: str = Field(description="The same for a person.")
 
 
-@router.post("/task", responses=failing(400, 409, 413, 415, 422))
+@router.post("/task", responses=failing(400, 404, 409, 413, 415, 422, 507))
 async def create_task(
     body: CreateTask,
     actor: CurrentActor,
@@ -74,7 +78,8 @@ async def create_task(
     ] = None,
 ) -> CreatedTask:
     """Hand over a task; it is durable when this answers, and carried out from then on."""
-    request = TaskRequest(body.task, body.model, body.working_dir, body.budget_cents)
+    workspace = body.workspace and body.workspace.choice()
+    request = TaskRequest(body.task, body.model, body.working_dir, body.budget_cents, workspace)
     mission = await services.tasks.submit(actor, request, key=idempotency_key or None)
     return CreatedTask(id=mission.id, status=task_status(mission.run_state, mission.outcome))
 

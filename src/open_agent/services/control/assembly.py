@@ -16,6 +16,7 @@ from open_agent.services.control.resuming import Resuming
 from open_agent.services.control.runs import Runs
 from open_agent.services.control.trees import Trees
 from open_agent.services.places import Places
+from open_agent.services.workspaces.assembly import WorkspaceServices
 from open_agent.store.base import Database
 from open_agent.workspaces.processes import ProcessPort
 
@@ -56,6 +57,7 @@ class ControlParts:
     processes: ProcessPort
     audit: Audit
     clock: Clock
+    workspaces: WorkspaceServices
     most_at_once: int
     stale_hours: int = 0
 
@@ -64,15 +66,16 @@ def open_control(database: Database, around: ControlParts) -> Control:
     """Everything, ready to be asked."""
     log, missions, rows = database.log, database.missions, database.control
     context = Context(log, missions)
-    conversations = Conversations(log, missions, rows, around.places, around.clock)
+    reserving, leaving = around.workspaces.reserving, around.workspaces.leaving
+    conversations = Conversations(log, missions, rows, around.places, around.clock, reserving)
     messages = Messages(log, rows, conversations, around.engine, around.feed, around.places)
     trees = Trees(log, missions)
-    belongings = Belongings(database.blobs, around.processes, around.places)
+    belongings = Belongings(database.blobs, around.processes, around.places, leaving)
     return Control(
         conversations=conversations,
         messages=messages,
         answers=Answers(log, rows, conversations, context, around.engine, around.audit),
-        forks=Forks(log, conversations, database.blobs, around.places),
+        forks=Forks(log, conversations, database.blobs, around.places, reserving),
         removal=Removal(log, missions, conversations, belongings, around.audit),
         resuming=Resuming(log, conversations, messages, around.places),
         runs=Runs(missions, rows, trees),

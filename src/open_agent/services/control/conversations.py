@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from open_agent.core.actor import Actor
 from open_agent.core.clock import Clock
-from open_agent.core.errors import NotFound
+from open_agent.core.errors import NotFound, OpenAgentError
 from open_agent.core.ids import MissionId, UserId, is_uuid, new_uuid
 from open_agent.core.mission import Mission, MissionKind, MissionStatus
 from open_agent.core.run import Outcome
@@ -22,6 +22,8 @@ from open_agent.events.model.mission import (
 )
 from open_agent.services.control.titles import checked_title
 from open_agent.services.places import Places
+from open_agent.services.workspaces.choosing import WorkspaceChoice, choice_of, digest_fields
+from open_agent.services.workspaces.reserving import Reserving
 from open_agent.store.control import AT_WORK, ControlRows
 from open_agent.store.history import Said
 from open_agent.store.missions import Missions
@@ -39,19 +41,27 @@ class NewMission:
     title: str | None = None
     model: str | None = None
     working_dir: str | None = None
+    workspace: WorkspaceChoice | None = None
 
 
 class Conversations:
     """What people do with missions, other than speak to them."""
 
     def __init__(
-        self, log: EventLog, missions: Missions, rows: ControlRows, places: Places, clock: Clock
+        self,
+        log: EventLog,
+        missions: Missions,
+        rows: ControlRows,
+        places: Places,
+        clock: Clock,
+        reserving: Reserving,
     ) -> None:
         self._log = log
         self._missions = missions
         self._rows = rows
         self._places = places
         self._clock = clock
+        self._reserving = reserving
         self._locks: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, actor: Actor, mission_id: MissionId) -> Mission:
@@ -107,22 +117,29 @@ class Conversations:
         """
         title = None if new.title is None or not new.title.strip() else checked_title(new.title)
         model = self._places.checked_model(new.model) if (new.model or "").strip() else None
-        named = (new.working_dir or "").strip() or None
         mission_id = MissionId(new_uuid())
-        workspace = await self._places.workspace(mission_id, named, "mission")
+        choice = choice_of(new.working_dir, new.workspace)
+        place = await self._reserving.reserve(actor, choice, mission_id, "mission")
         created = MissionCreated(
             owner_id=actor.user_id,
             kind=MissionKind.MISSION,
             title=title,
-            workspace=str(workspace),
-            is_workspace_ours=named is None,
+            workspace=place.path,
+            workspace_id=place.workspace_id,
+            is_workspace_ours=place.is_ours,
             host_id=self._places.host_id,
             model=model,
         )
-        fields = json.dumps([new.title, new.model, new.working_dir])
+        fields = json.dumps([new.title, new.model, new.working_dir, *digest_fields(new.workspace)])
         digest = hashlib.sha256(fields.encode()).hexdigest()
-        opened = await self._log.open_mission(mission_id, created, None, key=key, digest=digest)
-        if opened.is_new:
+        try:
+            opened = await self._log.open_mission(mission_id, created, None, key=key, digest=digest)
+        except OpenAgentError:
+            await self._reserving.give_up(place)
+            raise
+        if not opened.is_new:
+            await self._reserving.give_up(place)
+        else:
             await self.select(actor, opened.mission, is_new=True)
         return opened.mission
 

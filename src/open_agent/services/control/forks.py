@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from open_agent.core.actor import Actor
 from open_agent.core.errors import Conflict, Invalid, NotFound, OpenAgentError
@@ -26,6 +25,7 @@ from open_agent.events.record import Record
 from open_agent.services.control.conversations import Conversations
 from open_agent.services.control.titles import LONGEST_TITLE, checked_title
 from open_agent.services.places import Places
+from open_agent.services.workspaces.reserving import Reservation, Reserving
 
 FORKED = "forked"
 """Why what a copy leaves open is ended in it."""
@@ -47,12 +47,18 @@ class Forks:
     """Makes forks. What is copied costs nothing, and no file is rewound."""
 
     def __init__(
-        self, log: EventLog, conversations: Conversations, blobs: BlobStore, places: Places
+        self,
+        log: EventLog,
+        conversations: Conversations,
+        blobs: BlobStore,
+        places: Places,
+        reserving: Reserving,
     ) -> None:
         self._log = log
         self._conversations = conversations
         self._blobs = blobs
         self._places = places
+        self._reserving = reserving
 
     async def fork(self, actor: Actor, mission_id: MissionId, new: NewFork) -> Mission:
         """A new mission with another's history up to an event; it is current from now on.
@@ -74,20 +80,20 @@ class Forks:
         created = records[0].event
         assert isinstance(created, MissionCreated)
         fork_id = MissionId(new_uuid())
-        is_ours = created.is_workspace_ours
-        workspace = self._places.own_workspace(fork_id) if is_ours else Path(created.workspace)
+        place = await self._reserving.reserve_for_fork(actor, mission, created, fork_id)
         title = checked_title(new.title) if new.title else _forked_title(mission)
         copies = [_copy(record) for record in records[1:]]
         closing: list[Copy] = []
         if any(isinstance(record.event, MissionRenamed) for record in records):
             closing.append(Copy(MissionRenamed(title=title, by=actor.user_id), None))
-        closing += _closing(fold(records), actor, _notice(mission, workspace, is_ours=is_ours))
+        closing += _closing(fold(records), actor, _notice(mission, place))
         begun = MissionCreated(
             owner_id=actor.user_id,
             kind=MissionKind.MISSION,
             title=title,
-            workspace=str(workspace),
-            is_workspace_ours=is_ours,
+            workspace=place.path,
+            workspace_id=place.workspace_id,
+            is_workspace_ours=place.is_ours,
             host_id=self._places.host_id,
             model=mission.wanted_model,
             forked_from=Origin(mission_id=mission.id, seq=new.at_seq, copies=len(copies)),
@@ -101,11 +107,13 @@ class Forks:
             )
         except OpenAgentError:
             await self._blobs.delete_all(fork_id)
+            await self._reserving.give_up(place)
             raise
         if opened.is_new:
             await self._conversations.select(actor, opened.mission, is_new=True)
         else:
             await self._blobs.delete_all(fork_id)
+            await self._reserving.give_up(place)
         return await self._conversations.get(actor, opened.mission.id)
 
     async def _records(self, actor: Actor, mission_id: MissionId, upto: int) -> list[Record]:
@@ -178,14 +186,24 @@ def _closing(state: MissionState, actor: Actor, notice: NoticeGiven) -> Iterator
     yield Copy(notice, None)
 
 
-def _notice(mission: Mission, workspace: Path, *, is_ours: bool) -> NoticeGiven:
-    where = (
-        f"It works in a new directory, {workspace}, which is empty; what the other one made is in "
-        f"{mission.workspace} and belongs to that one: copy what you need, change nothing there."
-        if is_ours
-        else f"It works in the same directory, {workspace}, which is as it is now and not as it "
-        "was then."
-    )
+def _notice(mission: Mission, place: Reservation) -> NoticeGiven:
+    if place.workspace_id is not None:
+        where = (
+            f"It works in a new directory, {place.path}, which is made as the other one's was: of a "
+            "worktree, from what is committed there now. What the other one made is in "
+            f"{mission.workspace} and belongs to that one: change nothing there."
+        )
+    elif place.is_ours:
+        where = (
+            f"It works in a new directory, {place.path}, which is empty; what the other one made is "
+            f"in {mission.workspace} and belongs to that one: copy what you need, change nothing "
+            "there."
+        )
+    else:
+        where = (
+            f"It works in the same directory, {place.path}, which is as it is now and not as it was "
+            "then."
+        )
     return NoticeGiven(
         kind="forked",
         content="Up to here this conversation is a copy of another one. Files were not rewound. "

@@ -22,10 +22,11 @@ from open_agent.events.model.queue import (
 )
 from open_agent.events.model.union import ExternalEvent
 from open_agent.events.queue import LONGEST_POSITION
-from open_agent.services.control.conversations import Conversations
+from open_agent.services.control.conversations import Conversations, NewMission
 from open_agent.services.control.titles import title_of
 from open_agent.services.places import Places
 from open_agent.services.stopping import request_stop
+from open_agent.services.workspaces.choosing import WorkspaceChoice
 from open_agent.store.control import AT_WORK, ControlRows, Waiting
 
 LONGEST_MESSAGE_BYTES = 128 * 1024
@@ -42,6 +43,7 @@ class NewMessage:
     Attributes:
         mission_id: To which mission; absent means the current one at the time of sending.
         key: Made by the client; the same key again sends nothing new to the same mission.
+        workspace: Where a mission is to work that begins with this message.
     """
 
     content: str
@@ -49,6 +51,7 @@ class NewMessage:
     model: str | None = None
     delivery: Delivery = "queue"
     key: str | None = None
+    workspace: WorkspaceChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Messages:
     async def _send(self, actor: Actor, new: NewMessage, cause: Cause) -> Sent:
         content = _checked(new.content)
         model = self._places.checked_model(new.model) if (new.model or "").strip() else None
-        mission = await self._mission(actor, new.mission_id, model)
+        mission = await self._mission(actor, new, model)
         if not mission.messages and not (mission.title or "").strip():
             await self._name(actor, mission, content)
         if model is None and mission.wanted_model is None:
@@ -241,12 +244,21 @@ class Messages:
             return
         await request_stop(self._log, self._engine, actor, mission.id)
 
-    async def _mission(
-        self, actor: Actor, mission_id: MissionId | None, model: str | None
-    ) -> Mission:
-        if mission_id is None:
+    async def _mission(self, actor: Actor, new: NewMessage, model: str | None) -> Mission:
+        if new.mission_id is None and new.workspace is not None:
+            begun = NewMission(model=model, workspace=new.workspace)
+            key = _checked_key(new.key)
+            return await self._conversations.create(actor, begun, key=key and f"message:{key}")
+        if new.mission_id is None:
             return await self._conversations.ensure_current(actor, model)
-        mission = await self._conversations.get(actor, mission_id)
+        mission = await self._conversations.get(actor, new.mission_id)
+        if new.workspace is not None:
+            raise Conflict(
+                "mission.has_workspace",
+                f"Mission {mission.id} works in {mission.workspace}. Leave out `mission_id`, and "
+                "a mission with the workspace begins.",
+                {"mission_id": mission.id},
+            )
         if mission.kind is MissionKind.CHILD:
             raise Conflict(
                 "mission.delegated",

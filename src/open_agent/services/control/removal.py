@@ -24,8 +24,8 @@ from open_agent.events.model.mission import (
 )
 from open_agent.services.access.audit import Audit
 from open_agent.services.control.conversations import Conversations
-from open_agent.services.control.resuming import remove_tree
-from open_agent.services.places import Places
+from open_agent.services.places import Places, remove_tree
+from open_agent.services.workspaces.leaving import Leaving
 from open_agent.store.control import AT_WORK
 from open_agent.store.missions import Missions
 from open_agent.workspaces.processes import ProcessPort
@@ -43,6 +43,7 @@ class Belongings:
     blobs: BlobStore
     processes: ProcessPort
     places: Places
+    leaving: Leaving
 
     async def plan(self, mission: Mission, created: MissionCreated | None) -> str:
         """Note what is to be removed, so that a crash after the deletion leaves nothing behind.
@@ -51,7 +52,10 @@ class Belongings:
         """
         path = Path(mission.workspace)
         is_ours = created is not None and created.is_workspace_ours and self.places.is_own(path)
-        workspace = str(path) if is_ours else ""
+        # Clones and worktrees have rows, by which they are found again.
+        is_plain = is_ours and mission.workspace_id is None
+        is_removed = is_plain and not await self.leaving.is_kept(mission)
+        workspace = str(path) if is_removed else ""
         await anyio.to_thread.run_sync(_write_plan, self._plans / mission.id, workspace)
         return workspace
 
@@ -102,8 +106,10 @@ class Removal:
         self._belongings = belongings
         self._audit = audit
 
-    async def delete(self, actor: Actor, mission_id: MissionId) -> None:
+    async def delete(self, actor: Actor, mission_id: MissionId) -> list[str]:
         """Delete a mission and what it delegated, with all that they kept.
+
+        Returns what a person should know of what stays.
 
         Raises:
             NotFound: It does not exist, or is not the actor's.
@@ -120,13 +126,11 @@ class Removal:
                     "mission.running", "Cannot delete a running mission. Cancel it first."
                 )
             try:
-                await self._delete(actor, mission)
+                return await self._delete(actor, mission)
             except Conflict as error:
                 # Something has happened since: a message that was accepted is not thrown away.
                 if error.code != "mission.changed":
                     raise
-            else:
-                return
 
     async def clean_up(self, actor: Actor) -> int:
         """Delete the actor's missions that nobody named or spoke to; returns how many."""
@@ -139,7 +143,7 @@ class Removal:
             count += 1
         return count
 
-    async def _delete(self, actor: Actor, mission: Mission) -> None:
+    async def _delete(self, actor: Actor, mission: Mission) -> list[str]:
         every = [mission, *await self._below(actor, mission)]
         found = [(each, await self._created(each)) for each in every]
         workspaces = [await self._belongings.plan(each, created) for each, created in found]
@@ -159,8 +163,10 @@ class Removal:
             raise
         for each, workspace in zip(every, workspaces, strict=True):
             await self._belongings.remove(each.id, workspace)
+        note = await self._belongings.leaving.left_by(mission)
         details = {"title": mission.title, "delegated": len(every) - 1}
         await self._audit.record(actor, "mission.deleted", mission.id, details)
+        return [note] if note else []
 
     async def finish(self) -> None:
         """Carry out removals that the end of an earlier server cut off."""

@@ -1,6 +1,5 @@
 """Taking up a mission again that stopped before its goal."""
 
-import shutil
 from pathlib import Path
 
 import anyio.to_thread
@@ -13,7 +12,7 @@ from open_agent.events.log import EventLog
 from open_agent.events.model.mission import MissionCreated
 from open_agent.services.control.conversations import Conversations, is_resumable
 from open_agent.services.control.messages import Messages, NewMessage
-from open_agent.services.places import Places
+from open_agent.services.places import Places, remove_tree
 from open_agent.store.control import AT_WORK
 
 _CLEANED = " The working directory was emptied first; what was in it is gone."
@@ -73,6 +72,12 @@ class Resuming:
         (created, *_) = await self._log.read(mission.id, limit=1)
         event = created.event
         is_ours = isinstance(event, MissionCreated) and event.is_workspace_ours
+        if mission.workspace_id is not None:
+            raise Conflict(
+                "workspace.not_cleaned",
+                "It works in a clone or a worktree, which is not emptied. Resume it without "
+                "clean_workspace, or begin a new mission.",
+            )
         if not is_ours or not self._places.is_own(Path(mission.workspace)):
             raise Conflict(
                 "workspace.not_ours",
@@ -86,14 +91,6 @@ class Resuming:
                 "workspace.not_cleaned",
                 f"{mission.workspace} could not be emptied: {error.strerror or error}.",
             ) from error
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory and all that is in it, but nothing that links in it lead to."""
-    if path.is_symlink():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)
 
 
 def _prompt(mission: Mission) -> str:

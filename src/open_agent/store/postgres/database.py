@@ -23,6 +23,7 @@ from open_agent.store.postgres.reader import PostgresReader
 from open_agent.store.postgres.statements import BatchStatements
 from open_agent.store.postgres.writer import PostgresWriter
 from open_agent.store.upkeep import StoredUpkeep, UpkeepStatements
+from open_agent.store.workspaces import StoredWorkspaces, WorkspaceStatements
 
 
 async def open_postgres(
@@ -54,6 +55,7 @@ async def open_postgres(
         accounts=StoredAccounts(changer, reader, AccountStatements(compile_)),
         audit=StoredAudit(changer, reader, AuditStatements(compile_)),
         mcp=StoredMcp(changer, reader, McpStatements(compile_)),
+        workspaces=StoredWorkspaces(changer, reader, WorkspaceStatements(compile_)),
         host_id=host_id,
         slot=directory.slot,
         close=close,

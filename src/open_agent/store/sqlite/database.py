@@ -23,6 +23,7 @@ from open_agent.store.sqlite.reader import SqliteReader
 from open_agent.store.sqlite.transaction import WriteStatements
 from open_agent.store.sqlite.writer import OnStage, SqliteWriter
 from open_agent.store.upkeep import StoredUpkeep, UpkeepStatements
+from open_agent.store.workspaces import StoredWorkspaces, WorkspaceStatements
 
 FILE_NAME = "open-agent.db"
 
@@ -41,6 +42,7 @@ class SqliteStatements:
         self.accounts = AccountStatements(compile_)
         self.audit = AuditStatements(compile_)
         self.mcp = McpStatements(compile_)
+        self.workspaces = WorkspaceStatements(compile_)
 
 
 async def open_sqlite(
@@ -74,6 +76,7 @@ async def open_sqlite(
         accounts=StoredAccounts(changer, reader, sql.accounts),
         audit=StoredAudit(changer, reader, sql.audit),
         mcp=StoredMcp(changer, reader, sql.mcp),
+        workspaces=StoredWorkspaces(changer, reader, sql.workspaces),
         host_id=host_id,
         slot=directory.slot,
         close=close,

@@ -49,7 +49,7 @@ from open_agent.store.tables import (
 _SELDOM_CHANGED = frozenset(
     (
         *("id", "owner_id", "kind", "workspace", "host_id", "created_at", "parent_id"),
-        *("wanted_model", "copies_until", "ready_at"),
+        *("wanted_model", "workspace_id", "copies_until", "ready_at"),
     )
 )
 

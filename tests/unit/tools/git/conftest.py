@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from open_agent.tools.definition import ToolContext
-from open_agent.workspaces.local import LocalWorkspace
 from open_agent.workspaces.supervised import SupervisedProcesses
+from tests.isolations import isolation_of
 
 Run = Callable[..., str]
 
@@ -58,8 +58,13 @@ def repository(root: Path, git: Run) -> Path:
 
 
 @pytest.fixture
-def ctx(
-    ctx: ToolContext, root: Path, processes: SupervisedProcesses, environment: dict[str, str]
+async def ctx(
+    ctx: ToolContext,
+    root: Path,
+    processes: SupervisedProcesses,
+    environment: dict[str, str],
+    isolation_kind: str,
 ) -> ToolContext:
     """The tools' context, with this test's own home directory."""
-    return dataclasses.replace(ctx, workspace=LocalWorkspace(root, processes, environment))
+    isolation = isolation_of(isolation_kind, processes, environment)
+    return dataclasses.replace(ctx, workspace=await isolation.workspace(root))

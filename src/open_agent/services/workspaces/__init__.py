@@ -1,0 +1,1 @@
+"""The workspaces that missions work in: made, looked at, merged, kept, measured, removed."""
