@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # 700 ms that no server needs whom nobody asks
     from open_agent.mcp.servers.offering import Call
 
 PATH = "/mcp"
-MOST_CALLERS = 64
+MOST_CALLERS = 32
 """Credentials under which something is kept; of further ones, the one that is idle longest goes."""
 FORGET_SECONDS = 1900.0
 """After so long without a request nothing is left of a caller's sessions."""
