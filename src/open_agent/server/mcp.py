@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
+import structlog
 from anyio import to_thread
 from starlette.types import Receive, Scope, Send
 
@@ -26,10 +27,12 @@ if TYPE_CHECKING:  # 700 ms that no server needs whom nobody asks
     from open_agent.mcp.servers.offering import Call
 
 PATH = "/mcp"
-MOST_CALLERS = 64
+MOST_CALLERS = 32
 """Credentials under which something is kept; of further ones, the one that is idle longest goes."""
 FORGET_SECONDS = 1900.0
 """After so long without a request nothing is left of a caller's sessions."""
+
+log = structlog.get_logger(__name__)
 
 Watch = Callable[[Callable[[], None]], AbstractContextManager[None]]
 MakeSessions = Callable[[Services], "HttpSessions"]
@@ -87,17 +90,27 @@ class McpEndpoint:
         is_ready = asyncio.Event()
 
         async def serve() -> None:
-            with watch(sessions.cut):
-                closing = asyncio.create_task(self._end_with_server(sessions))
-                try:
+            closing = asyncio.create_task(self._end_with_server(sessions))
+            try:
+                with watch(sessions.cut):
                     await sessions.run(is_ready.set)
-                finally:
-                    closing.cancel()
-                    if (kept := self._callers.get(key)) is not None and kept.sessions is sessions:
-                        del self._callers[key]
+            except Exception:  # boundary: what fails for one caller is not the others' end
+                log.exception("mcp.failed")
+            finally:
+                sessions.end()
+                closing.cancel()
+                is_ready.set()
+                if (kept := self._callers.get(key)) is not None and kept.sessions is sessions:
+                    del self._callers[key]
 
         caller = _Caller(sessions, asyncio.create_task(serve(), name="mcp caller"))
-        await is_ready.wait()
+        try:
+            await is_ready.wait()
+        except BaseException:
+            sessions.end()
+            raise
+        if sessions.is_over:
+            return None
         self._callers[key] = caller
         return caller
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp import MCPError
 
 from open_agent.core.ids import MissionId, new_uuid
 from open_agent.events.model.answer import AnswerRequested
@@ -238,6 +239,29 @@ async def test_a_session_ends_with_its_key(tmp_path: Path) -> None:
                     said = b"".join([piece async for piece in waiting.aiter_raw()])
                 assert b"result" not in said
             assert (await ping(http, session)).status_code == 401
+
+
+@requirement("mcp-servers:http:sessions")
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_waiting_call_ends_with_its_key(tmp_path: Path, era: Era) -> None:
+    async with served(tmp_path, is_durable=False) as (rig, owner):
+        made = (await owner.post("/api/keys", json={"name": "short"})).json()
+        async with client_of(rig.app, token=made["key"]) as http, tools_of(http, era) as tools:
+            wait = {"id": await rig.submit(http), "cursor": 2, "wait_seconds": 60}
+            failed = anyio.Event()
+
+            async def read() -> None:
+                with pytest.raises(MCPError):
+                    await tools.raw("read_progress", **wait)
+                failed.set()
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(read)
+                while not rig.feed.watchers:
+                    await anyio.sleep(0.001)
+                await owner.delete(f"/api/keys/{made['id']}")
+                with anyio.fail_after(5):
+                    await failed.wait()
 
 
 @requirement("mcp-servers:http:sessions")

@@ -154,14 +154,39 @@ async def test_nothing_that_a_client_sends_ends_the_server(tmp_path: Path) -> No
         assert [line for line in server.lines if "method" in line] == []
 
 
+NOISE = """
+import os, threading, time
+
+def make_noise():
+    while not os.path.exists({go!r}):
+        time.sleep(0.01)
+    print("noise of a library", flush=True)
+    os.write(1, b"noise of a library below Python\\n")
+    open({made!r}, "w").close()
+
+threading.Thread(target=make_noise, daemon=True).start()
+"""
+"""Begins to print when it is told to: what any library might do."""
+
+
 @requirement("mcp-servers:stdio:protocol-only")
 async def test_standard_output_is_the_protocol_and_nothing_else(tmp_path: Path) -> None:
-    async with spoken("host", tmp_path, LOG_LEVEL="debug") as server:
-        noisy = {"command": "echo loud > /dev/stdout; echo louder > /proc/self/fd/2; cat; exit 1"}
-        await server.call(1, "tools/call", name="run_command", arguments=noisy)
+    prepare(tmp_path)
+    go, made = tmp_path / "work" / "go", tmp_path / "work" / "made"
+    (tmp_path / "sitecustomize.py").write_text(NOISE.format(go=str(go), made=str(made)))
+    async with spoken("host", tmp_path, PYTHONPATH=str(tmp_path)) as server:
+        command = {"command": "touch go; until test -e made; do sleep 0.01; done; echo loud"}
+        await server.call(1, "tools/call", name="run_command", arguments=command)
         result = (await server.reply(1))["result"]
         assert "loud" in result["content"][0]["text"]
-    # `Raw.next` reads every line as JSON.
+        # `Raw.next` has read every line as a message.
+        assert len(server.lines) == 2
+        assert server.process.stdin is not None
+        assert server.process.stderr is not None
+        await server.process.stdin.aclose()
+        said = b"".join([piece async for piece in server.process.stderr])
+    assert b"noise of a library\n" in said
+    assert b"noise of a library below Python" in said
 
 
 @requirement("mcp-servers:stdio:ends-with-client")

@@ -5,7 +5,6 @@ two of these, so that the id of a session is good for nothing to anybody but who
 neither how callers are told apart nor at which address this is.
 """
 
-import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -40,7 +39,7 @@ class HttpSessions:
         self._requests: set[anyio.CancelScope] = set()
         self._calls = 0
         self._is_quiet = anyio.Event()
-        self._last_used = -math.inf
+        self._last_used = anyio.current_time()
 
     @property
     def is_over(self) -> bool:
