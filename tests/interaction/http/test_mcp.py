@@ -267,7 +267,7 @@ async def test_tools_are_switched_off_for_oneself_or_for_all_and_stay_so(tmp_pat
 async def test_servers_of_other_tools_are_taken_over_and_replace_nothing(tmp_path: Path) -> None:
     async with served(tmp_path, is_durable=False) as (_, client):
         await client.post("/api/mcp", json=small(name="there"))
-        theirs = {
+        theirs: dict[str, Any] = {
             "there": {"command": "npx"},
             "files": {"command": "npx", "args": ["-y", "x"], "env": {"TOKEN": CANARY}},
             "far": {"type": "http", "url": "https://example.com/mcp", "headers": {"A": CANARY}},
@@ -327,7 +327,7 @@ async def test_the_originals_file_is_taken_over_once_and_left_as_it_is(tmp_path:
         await client.delete(f"/api/mcp/{desktop['id']}")
     assert path.read_text() == "{broken"
     id_ = "6b7f4a5e-0000-4000-8000-000000000001"
-    theirs = {
+    theirs: dict[str, Any] = {
         "description": None,
         "version": None,
         "tools": [],

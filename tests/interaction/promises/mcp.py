@@ -89,4 +89,9 @@ PROMISES = {
         "issue", "Missions share no state of a server that keeps it, which ends with the run."
     ),
     "mcp:tools:others": Promise("issue", "Nobody's missions get the tools of another's servers."),
+    "mcp:playwright:drives": Promise(
+        "issue",
+        "The default Playwright server drives a real page, with a profile for each mission, and "
+        "leaves no process.",
+    ),
 }
