@@ -37,6 +37,7 @@ from open_agent.server.serving import bind, serve
 from open_agent.services.access.assembly import Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
 from open_agent.services.control.assembly import ControlParts, open_control
+from open_agent.services.mcp.assembly import McpParts, open_mcp
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
@@ -46,6 +47,7 @@ from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
 from open_agent.store.base import Database
 from open_agent.store.database import open_database
+from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.supervised import SupervisedProcesses
 
 MOMENT = "sent at "
@@ -187,6 +189,11 @@ async def main(folder: Path, count: int) -> None:
             stats=Stats(database.missions),
             system=System(INSTALLATION, Readiness(Phase.READY), engine, database.missions),
             access=access,
+            mcp=open_mcp(
+                database,
+                McpParts(HostIsolation(processes, {}), clock, folder / "mcp", folder, {}),
+                access.audit,
+            ),
             clock=clock,
         )
         listener = bind("127.0.0.1", 0)

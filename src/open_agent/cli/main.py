@@ -16,6 +16,7 @@ from open_agent import __version__
 from open_agent.cli.access import add_access
 from open_agent.cli.conversing import add_conversing
 from open_agent.cli.exits import Exit, exit_of_error
+from open_agent.cli.mcp_registry import add_mcp_registry
 from open_agent.cli.options import (
     DataDir,
     EnvFile,
@@ -80,6 +81,9 @@ def build(invocation: Invocation) -> typer.Typer:
     add_conversing(app, invocation.builder)
     _add_looking_after(app)
     add_access(app, invocation.builder)
+    mcp = typer.Typer(no_args_is_help=True, help="Look after MCP servers.")
+    add_mcp_registry(mcp, invocation.builder)
+    app.add_typer(mcp, name="mcp")
     return app
 
 

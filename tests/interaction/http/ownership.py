@@ -49,6 +49,7 @@ class Rule:
 OWN, PUBLIC, ADMIN = Rule(Kind.OWN), Rule(Kind.PUBLIC), Rule(Kind.ADMIN)
 TASK = Rule(Kind.OBJECT, "task")
 MISSION, RUN = Rule(Kind.OBJECT, "mission"), Rule(Kind.OBJECT, "run")
+MCP = Rule(Kind.OBJECT, "mcp")
 QUEUED = {"message_id": "00000000-0000-4000-8000-000000000000"}
 
 RULES: dict[str, Rule] = {
@@ -122,10 +123,6 @@ RULES: dict[str, Rule] = {
         Kind.OBJECT, "mission", rest=QUEUED
     ),
     "POST /api/control/missions/{id}/queue/release": MISSION,
-}
-
-MCP = Rule(Kind.OBJECT, "mcp")
-RULES |= {
     "GET /api/mcp": OWN,
     "POST /api/mcp": OWN,
     "POST /api/mcp/refresh": OWN,

@@ -13,7 +13,7 @@ from tests.interaction.mcp.rig import ANNA, BEN, configured, in_mission, program
 from tests.interaction.requirements import requirement
 from tests.running import gone, running
 
-pytestmark = [pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
 
 
 @requirement("mcp:client:call")

@@ -17,7 +17,7 @@ from open_agent.mcp.client.presets import PLAYWRIGHT
 from open_agent.scripted.script import Asked, Call, Turn
 from open_agent.services.mcp.drafts import ServerDraft, StdioDraft
 from tests.interaction.agent.rig import Ended
-from tests.interaction.agent.test_mcp_tools import CHIEF, made, seeing
+from tests.interaction.mcp.test_missions import CHIEF, made, seeing
 from tests.interaction.requirements import requirement
 from tests.programs import chromium, npm_program
 from tests.running import gone, started

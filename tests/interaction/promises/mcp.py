@@ -94,4 +94,13 @@ PROMISES = {
         "The default Playwright server drives a real page, with a profile for each mission, and "
         "leaves no process.",
     ),
+    "mcp:killed": Promise(
+        "issue",
+        "`kill -9` of our server leaves no process of an MCP server, and loses no entry.",
+        proof=("crash/test_mcp_kill.py",),
+    ),
+    "mcp:client:sign-in": Promise(
+        "issue",
+        "A person signs in to a server with OAuth by a link; runs go on with that, and renew it.",
+    ),
 }

@@ -34,7 +34,7 @@ from tests.interaction.mcp import rig as programs
 from tests.interaction.requirements import requirement
 from tests.running import running
 
-pytestmark = [pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
 CHIEF = Actor(DEFAULT_OWNER, is_admin=True)
 FOLDER = Path(str(programs.__file__)).parent
 
