@@ -37,6 +37,7 @@ from open_agent.server.serving import bind, serve
 from open_agent.services.access.assembly import Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
 from open_agent.services.control.assembly import ControlParts, open_control
+from open_agent.services.mcp.assembly import McpParts, open_mcp
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
 from open_agent.services.processes import KeptProcesses
@@ -209,6 +210,11 @@ async def main(folder: Path, count: int) -> None:
             stats=Stats(database.missions),
             system=System(INSTALLATION, Readiness(Phase.READY), engine, database.missions),
             access=access,
+            mcp=open_mcp(
+                database,
+                McpParts(HostIsolation(processes, {}), clock, folder / "mcp", folder, {}),
+                access.audit,
+            ),
             clock=clock,
         )
         listener = bind("127.0.0.1", 0)

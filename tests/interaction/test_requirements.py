@@ -9,7 +9,7 @@ from tests.interaction.requirements import PROMISES
 from tests.sources import ROOT, FunctionNode, Source, sources
 
 HERE = ROOT / "tests" / "interaction"
-FACING_CLIENTS = {"cli", "http", "mcp_servers", "server", "workspaces"}
+FACING_CLIENTS = {"cli", "http", "mcp", "mcp_servers", "server", "workspaces"}
 """Folders whose tests see what clients see; the others test a part through its front door."""
 
 

@@ -14,6 +14,7 @@ from open_agent.cli.rendering.facts import size
 from open_agent.core.clock import Clock
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.money import show_dollars
+from open_agent.mcp.client.presets import PLAYWRIGHT, missing
 from open_agent.mcp.servers.desktop.programs import package_of, unmet
 from open_agent.services.access.files import read_token, token_path
 from open_agent.settings import Settings
@@ -134,6 +135,20 @@ async def check_programs(settings: Settings) -> list[Finding]:
         ]
 
     return await anyio.to_thread.run_sync(look)
+
+
+async def check_browser(settings: Settings) -> Finding:
+    """What the MCP server `playwright` needs, which comes with us and is off at first."""
+    search_path = settings.child_environment.get("PATH", "")
+    lacking = await anyio.to_thread.run_sync(missing, PLAYWRIGHT, "npx", search_path)
+    if not lacking:
+        return Finding("browser", "OK", "what the MCP server playwright needs is there")
+    return Finding(
+        "browser",
+        "warn",
+        f"the MCP server playwright cannot be enabled: it needs {'; '.join(lacking)}",
+        "Install what is named, if agents are to use a browser.",
+    )
 
 
 def check_room(settings: Settings) -> Finding:

@@ -83,7 +83,7 @@ def build(invocation: Invocation) -> typer.Typer:
     _add_looking_after(app)
     add_workspaces(app, invocation.builder)
     add_access(app, invocation.builder)
-    add_mcp(app)
+    add_mcp(app, invocation.builder)
     return app
 
 

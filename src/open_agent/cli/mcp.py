@@ -4,12 +4,15 @@ import gc
 
 import typer
 
+from open_agent.cli.mcp_registry import add_mcp_registry
 from open_agent.cli.options import DataDir, EnvFile, Place
+from open_agent.cli.ports import Builder
 
 
-def add_mcp(app: typer.Typer) -> None:
+def add_mcp(app: typer.Typer, builder: Builder) -> None:
     """Add the commands to those of the program."""
-    mcp = typer.Typer(no_args_is_help=True, help="Offer tools to any MCP client, over stdio.")
+    mcp = typer.Typer(no_args_is_help=True, help="Look after MCP servers, or be one.")
+    add_mcp_registry(mcp, builder)
 
     @mcp.command()
     def host(data_dir: DataDir = None, env_file: EnvFile = None) -> None:

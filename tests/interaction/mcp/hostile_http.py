@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
             case "long":
                 self.text(id_, "x" * 10_000_000)
             case "hangs":
-                time.sleep(30)
+                time.sleep(30)  # deliberate: it hangs
             case "fails":
                 self.reply(500, None)
             case "session":

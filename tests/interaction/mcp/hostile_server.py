@@ -62,7 +62,7 @@ def list_tools(id_: Any, params: dict[str, Any]) -> None:
         page: dict[str, Any] = {"tools": tools()[place : place + 1]}
         answer(id_, page | ({"nextCursor": "1"} if place == 0 else {}))
     elif KIND == "list_hangs":
-        time.sleep(3600)
+        time.sleep(3600)  # deliberate: it hangs
     else:
         answer(id_, {"tools": tools()})
 
@@ -76,10 +76,10 @@ def call(id_: Any, name: str) -> None:  # noqa: C901 - a case for each way of be
             subprocess.Popen(["sleep", "86321"])
             os._exit(7)
         case "hangs":
-            time.sleep(3600)
+            time.sleep(3600)  # deliberate: it hangs
         case "deaf":
             os.close(0)
-            time.sleep(3600)
+            time.sleep(3600)  # deliberate: it hangs
         case "garbage":
             while True:
                 say("this is no JSON at all\n")
@@ -131,12 +131,12 @@ def call(id_: Any, name: str) -> None:  # noqa: C901 - a case for each way of be
 
 def main() -> None:  # noqa: C901 - the whole of a server
     if KIND == "never_starts":
-        time.sleep(3600)
+        time.sleep(3600)  # deliberate: it hangs
     if KIND == "exits":
         sys.stderr.write("I need a license\n")
         sys.exit(4)
     if KIND == "slow_start":
-        time.sleep(1.5)
+        time.sleep(1.5)  # deliberate: it is slow
     for line in sys.stdin:
         message = json.loads(line)
         id_, method = message.get("id"), message["method"]

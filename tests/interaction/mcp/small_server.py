@@ -54,7 +54,7 @@ async def wait(ctx: Context, seconds: float, mark: str = "") -> str:
     try:
         for step in range(3):
             await ctx.report_progress(step, 3, f"step {step}")
-            await anyio.sleep(seconds / 3)
+            await anyio.sleep(seconds / 3)  # deliberate: it is what it is for
     except anyio.get_cancelled_exc_class():
         if mark:
             Path(mark).write_text("cancelled")

@@ -17,7 +17,7 @@ from open_agent.mcp.client.ports import Place
 from tests.interaction.mcp.rig import ANNA, configured, rig
 from tests.interaction.requirements import requirement
 
-pytestmark = [pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
 HERE = Path(__file__).parent
 
 

@@ -89,4 +89,18 @@ PROMISES = {
         "issue", "Missions share no state of a server that keeps it, which ends with the run."
     ),
     "mcp:tools:others": Promise("issue", "Nobody's missions get the tools of another's servers."),
+    "mcp:playwright:drives": Promise(
+        "issue",
+        "The default Playwright server drives a real page, with a profile for each mission, and "
+        "leaves no process.",
+    ),
+    "mcp:killed": Promise(
+        "issue",
+        "`kill -9` of our server leaves no process of an MCP server, and loses no entry.",
+        proof=("crash/test_mcp_kill.py",),
+    ),
+    "mcp:client:sign-in": Promise(
+        "issue",
+        "A person signs in to a server with OAuth by a link; runs go on with that, and renew it.",
+    ),
 }

@@ -74,6 +74,7 @@ async def _examine(session: Session) -> list[Finding]:
             activity = "opening the database"
             findings.append(await checks.check_database(settings, session.clock))
         findings += await checks.check_programs(settings)
+        findings.append(await checks.check_browser(settings))
         activity = f"asking {settings.openrouter_base_url}"
         findings += await check_model(settings)
         findings += [checks.check_budget(settings), checks.check_room(settings)]

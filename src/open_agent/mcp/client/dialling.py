@@ -5,7 +5,6 @@ The module that brings the SDK in; `pool.py` imports it when the first server is
 
 import logging
 import os
-import shutil
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -19,9 +18,9 @@ from anyio import to_thread
 from mcp.client.streamable_http import streamable_http_client
 
 from open_agent.core.clock import Clock
-from open_agent.core.ids import new_uuid
 from open_agent.core.mcp import HttpTransport, McpSecret, McpServer, SecretKind, StdioTransport
 from open_agent.mcp.client.failures import ServerFailed
+from open_agent.mcp.client.folders import make_folder, remove_folder
 from open_agent.mcp.client.http import http_client
 from open_agent.mcp.client.lines import MOST_LINE_BYTES, Tail
 from open_agent.mcp.client.link import Connect, OnEnd
@@ -73,8 +72,7 @@ class Dialler:
     @asynccontextmanager
     async def _start(self, program: "_Program", on_end: OnEnd) -> AsyncGenerator[Any]:
         ground = self._ground
-        folder = ground.folder / new_uuid()
-        await to_thread.run_sync(lambda: folder.mkdir(mode=0o700, parents=True))
+        folder = await to_thread.run_sync(make_folder, ground.folder)
         try:
             env = self._environment(program, folder)
             argv = await to_thread.run_sync(lambda: program.argv(env["PATH"], folder))
@@ -98,7 +96,7 @@ class Dialler:
                 yield streams
         finally:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+                await to_thread.run_sync(remove_folder, ground.folder, folder)
 
     @asynccontextmanager
     async def _reach(

@@ -222,9 +222,18 @@ class Pool:
                 break
         return found
 
-    async def forget(self, server_id: str) -> None:
-        """End every session with a server, and what is known of them."""
-        await self._drop([key for key in self._slots if key[0] == server_id])
+    async def forget(self, server_id: str, owner: UserId | None = None) -> None:
+        """End every session with a server, and what is known of them.
+
+        With an owner, only the one of theirs that is no mission's.
+        """
+        await self._drop(
+            [
+                key
+                for key in self._slots
+                if key[0] == server_id and (owner is None or key[1:] == (owner, None))
+            ]
+        )
 
     async def end_mission(self, mission_id: MissionId) -> None:
         """End the sessions that were a mission's own."""

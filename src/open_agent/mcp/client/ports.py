@@ -42,7 +42,7 @@ class Ground:
     """On what servers run.
 
     Attributes:
-        folder: Where each gets a directory of its own, deleted with it.
+        folder: Where it is remembered which directories they have; each has one of its own.
         working_dir: Where those start that belong to no mission.
     """
 

@@ -98,6 +98,9 @@ def arguments(
     for flag in ("--isolated", *(("--no-sandbox",) if is_root else ())):
         if flag not in made:
             made.append(flag)
+    if "--file-paths" not in made:
+        # So that what it writes down, such as snapshots, can be read with our own tools.
+        made += ["--file-paths", "absolute"]
     if "--output-dir" not in made:
         made += ["--output-dir", folder]
     return made

@@ -1,6 +1,5 @@
 """Puts together all that has to do with MCP servers, over one database."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from anyio import to_thread
 
 from open_agent.core.clock import Clock
 from open_agent.core.mission import MissionKind
+from open_agent.mcp.client.folders import remove_all
 from open_agent.mcp.client.pool import Pool, Times
 from open_agent.mcp.client.ports import Ground
 from open_agent.services.access.audit import Audit
@@ -16,7 +16,7 @@ from open_agent.services.mcp.directory import McpDirectory
 from open_agent.services.mcp.reading import McpReading
 from open_agent.services.mcp.registry import McpRegistry
 from open_agent.services.mcp.seeding import Seeds
-from open_agent.services.mcp.toolboxes import Toolboxes
+from open_agent.services.mcp.toolboxes import FIRST_LOOK_SECONDS, Toolboxes
 from open_agent.store.base import Database
 from open_agent.tools.registry import Toolbox
 from open_agent.workspaces.environment import DEFAULTS
@@ -28,8 +28,9 @@ class McpParts:
     """What MCP servers stand on.
 
     Attributes:
-        folder: Where each process gets a directory of its own; what is in it goes at the start.
+        folder: Where it is remembered which directories processes have.
         own: Our own tools, by the kind of the mission.
+        patience: Seconds that a run waits for servers of which nothing is known.
     """
 
     isolation: Isolation
@@ -38,6 +39,7 @@ class McpParts:
     working_dir: Path
     own: Mapping[MissionKind, Toolbox]
     times: Times = field(default_factory=Times)
+    patience: float = FIRST_LOOK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class McpServices:
 
     async def start(self) -> None:
         """Leave nothing of what ran before, and read what there is."""
-        await to_thread.run_sync(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+        await to_thread.run_sync(remove_all, self.folder)
         await self.seeds.sow()
 
     async def look_after(self, *, is_shared: bool) -> None:
@@ -73,7 +75,7 @@ def open_mcp(database: Database, parts: McpParts, audit: Audit) -> McpServices:
     directory = McpDirectory(database.mcp)
     ground = Ground(parts.isolation, parts.clock, parts.folder, parts.working_dir)
     pool = Pool(ground, directory, parts.times)
-    toolboxes = Toolboxes(parts.own, directory, pool, database.missions)
+    toolboxes = Toolboxes(parts.own, directory, pool, database.missions, patience=parts.patience)
     search_path = {**DEFAULTS, **parts.isolation.environment()}["PATH"]
     registry = McpRegistry(directory, pool, toolboxes, audit, parts.clock, search_path)
     seeds = Seeds(directory, parts.clock, parts.working_dir, search_path)

@@ -283,7 +283,7 @@ class McpRegistry:
             await self._pool.connect(server, place, callback)
 
     async def _view(self, actor: Actor, server: McpServer) -> McpView:
-        is_whole = actor.is_admin or not server.is_shared
+        is_whole = actor.is_admin or server.owner_id == actor.user_id
         return McpView(
             server,
             self._pool.state(server.id, actor.user_id),

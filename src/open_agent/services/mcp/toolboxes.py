@@ -57,6 +57,7 @@ class Toolboxes:
         directory: What servers there are, and what is switched off.
         pool: Has the sessions.
         missions: Tells whose a mission is.
+        patience: Seconds that a run waits for servers of which nothing is known.
     """
 
     def __init__(
@@ -65,8 +66,11 @@ class Toolboxes:
         directory: McpDirectory,
         pool: Pool,
         missions: Missions,
+        *,
+        patience: float = FIRST_LOOK_SECONDS,
     ) -> None:
         self._own = own
+        self._patience = patience
         self._directory = directory
         self._pool = pool
         self._missions = missions
@@ -139,7 +143,9 @@ class Toolboxes:
         ]
         if not unknown:
             return
-        with anyio.move_on_after(FIRST_LOOK_SECONDS):
+        # One that has failed before is tried again, and nobody waits for it.
+        has_failed = all(self._pool.state(each.id, owner).error for each in unknown)
+        with anyio.move_on_after(0 if has_failed else self._patience):
             async with anyio.create_task_group() as group:
                 for server in unknown:
                     group.start_soon(self._connect, server, owner)
@@ -151,6 +157,9 @@ class Toolboxes:
     async def _connect(self, server: McpServer, owner: UserId) -> None:
         try:
             await self._pool.connect(server, Place(owner))
+            if server.is_per_mission:
+                # Only to see what it offers; each mission has its own.
+                await self._pool.forget(server.id, owner)
         except ServerFailed as error:
             log.debug("mcp.not_listed", server=server.name, problem=str(error))
 

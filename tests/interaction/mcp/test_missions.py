@@ -34,7 +34,7 @@ from tests.interaction.mcp import rig as programs
 from tests.interaction.requirements import requirement
 from tests.running import running
 
-pytestmark = [pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
 CHIEF = Actor(DEFAULT_OWNER, is_admin=True)
 FOLDER = Path(str(programs.__file__)).parent
 
@@ -65,7 +65,9 @@ class Made:
 
 
 @asynccontextmanager
-async def made(tmp_path: Path, script: Script, **options: Any) -> AsyncGenerator[Made]:
+async def made(
+    tmp_path: Path, script: Script, *, patience: float = 45.0, **options: Any
+) -> AsyncGenerator[Made]:
     """A worker whose tools are two of ours and those of MCP servers."""
     clock = SystemClock()
     async with (
@@ -74,7 +76,9 @@ async def made(tmp_path: Path, script: Script, **options: Any) -> AsyncGenerator
     ):
         isolation = HostIsolation(processes, {"PATH": os.environ["PATH"]})
         own = dict.fromkeys(MissionKind, Toolbox((look, note)))
-        parts = McpParts(isolation, clock, tmp_path / "mcp", tmp_path / "there", own)
+        parts = McpParts(
+            isolation, clock, tmp_path / "mcp", tmp_path / "there", own, patience=patience
+        )
         mcp = open_mcp(database, parts, Audit(database.audit, clock))
         try:
             async with rig_on(
@@ -300,7 +304,7 @@ async def test_names_are_legal_and_nobodys_else(tmp_path: Path) -> None:
 async def test_a_server_that_does_not_answer_does_not_hold_up_a_run(
     tmp_path: Path, kind: str
 ) -> None:
-    async with made(tmp_path, playing(Call("look"))) as it:
+    async with made(tmp_path, playing(Call("look")), patience=1.0) as it:
         await it.add("slow", "hostile_server", kind)
         with anyio.fail_after(15):
             ended = await it.run()
