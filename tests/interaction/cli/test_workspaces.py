@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.interaction.cli.rig import Cli
 from tests.interaction.requirements import requirement
 from tests.interaction.workspaces.rig import git, make_repository
@@ -10,6 +12,7 @@ from tests.interaction.workspaces.rig import git, make_repository
 COMMIT = "git add -A && git -c user.name=Agent -c user.email=agent@example.com commit -qm Work"
 
 
+@pytest.mark.timeout(120)
 @requirement("workspaces:commands")
 def test_a_worktree_is_worked_in_looked_at_merged_and_removed(served: Cli, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
@@ -38,6 +41,7 @@ def test_a_worktree_is_worked_in_looked_at_merged_and_removed(served: Cli, tmp_p
     assert git(repository, "branch", "--list", "open-agent/*") == ""
 
 
+@pytest.mark.timeout(120)
 @requirement("workspaces:commands")
 def test_a_clone_is_made_first_and_then_worked_in(served: Cli, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
