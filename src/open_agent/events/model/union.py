@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from open_agent.events.model.answer import AnswerDefaulted, AnswerGiven, AnswerRequested
+from open_agent.events.model.backend import BackendNoted, BackendPrompted, FilesChanged
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
@@ -51,7 +52,10 @@ Event = Annotated[
     | QueueReleased
     | AnswerRequested
     | AnswerGiven
-    | AnswerDefaulted,
+    | AnswerDefaulted
+    | BackendPrompted
+    | BackendNoted
+    | FilesChanged,
     Field(discriminator="type"),
 ]
 
@@ -69,7 +73,9 @@ ExternalEvent = (
 )
 """What may be appended without holding the mission's lease."""
 
-DecidedEvent = RunStarted | ModelAsked | RunWaiting | RunFinished | AnswerDefaulted
+DecidedEvent = (
+    RunStarted | ModelAsked | RunWaiting | RunFinished | AnswerDefaulted | BackendPrompted
+)
 """What is refused when the log has moved since it was decided on."""
 
 
@@ -111,4 +117,7 @@ EventType = Literal[
     "answer.requested",
     "answer.given",
     "answer.defaulted",
+    "backend.prompted",
+    "backend.noted",
+    "files.changed",
 ]
