@@ -17,7 +17,7 @@ DECLARATIONS = ("store/migrations/", "store/tables.py")
 
 GENERATED = ("store/migrations/versions/",)
 
-SETTINGS = ("setting_access.py", "setting_runs.py")
+SETTINGS = ("setting_access.py", "setting_opencode.py", "setting_runs.py")
 """Parts of `settings.py`, by what they are about."""
 
 LIBRARIES = {
@@ -45,6 +45,7 @@ LIBRARIES = {
     "open_agent.settings": ("admission.py", "composition/", "cli/"),
     "open_agent.setting_types": ("settings.py", *SETTINGS),
     "open_agent.setting_access": ("settings.py",),
+    "open_agent.setting_opencode": ("settings.py",),
     "open_agent.setting_runs": ("settings.py",),
     "open_agent.testing": (),
 }

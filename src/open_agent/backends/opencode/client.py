@@ -96,13 +96,16 @@ class OpenCodeClient:
         """Close the connections."""
         await self._way.close()
 
-    async def version(self) -> str:
+    async def version(self, seconds: float | None = None) -> str:
         """Its version, once it is one that we can speak to.
+
+        Args:
+            seconds: How long it has to answer, where that is not the usual.
 
         Raises:
             OpenCodeVersion: It is another major version, or no OpenCode at all.
         """
-        probe = Call("GET", "/global/health", seconds=self._deadlines.probe)
+        probe = Call("GET", "/global/health", seconds=seconds or self._deadlines.probe)
         try:
             found = await self._way.read(dict[str, Any], probe)
         except OpenCodeRefused as refusal:

@@ -7,10 +7,13 @@ from open_agent.core.errors import Unavailable
 
 
 class OpenCodeUnreachable(Unavailable):
-    """There is no answer: it is not there, or hangs (`opencode.unreachable`)."""
+    """There is no answer: it is not there, hangs, or cannot be started.
 
-    def __init__(self, message: str) -> None:
-        super().__init__("opencode.unreachable", message)
+    The code is `opencode.unreachable`, or `opencode.not_installed` where there is no program.
+    """
+
+    def __init__(self, message: str, code: str = "opencode.unreachable") -> None:
+        super().__init__(code, message)
 
 
 class OpenCodeVersion(Unavailable):

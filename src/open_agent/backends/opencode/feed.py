@@ -25,19 +25,9 @@ from open_agent.backends.opencode.wire import FeedEvent, session_of
 from open_agent.core.errors import OpenAgentError
 from open_agent.models.sse import OversizedEvent, SseParser
 
-SILENCE = 28.0
-"""Seconds without a byte after which a stream is dead: a live one has a heartbeat every ten."""
-OPEN_SECONDS = 30.0
-"""How long a listener waits for the stream when it begins."""
-GIVE_UP_SECONDS = 120.0
-"""How long a lost stream may stay away before listeners are told that there is none."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 MAX_EVENT_BYTES = 64 * 1024 * 1024
-MAX_WAITING = 4_000
-"""Events kept for a listener; then all of them are a gap."""
-MAX_WAITING_TEXT = 256 * 1024
-"""Characters of streamed text kept for a listener; what comes then is dropped."""
 
 _DELTA = "message.part.delta"
 _LONGEST_JOINED = 16 * 1024
@@ -45,6 +35,22 @@ _OPENING = frozenset({"session.created", "session.updated"})
 _NOISE = frozenset({"sync", "server.heartbeat", "server.connected"})
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLimits:
+    """How long a feed waits, in seconds, and how much it keeps for a listener."""
+
+    silence: float = 28.0
+    """Without a byte a stream is dead: a live one has a heartbeat every ten."""
+    opening: float = 30.0
+    """How long a listener waits for the stream when it begins."""
+    give_up: float = 120.0
+    """How long a lost stream may stay away before listeners are told that there is none."""
+    events: int = 4_000
+    """Waiting for a listener; beyond it all of them are a gap."""
+    characters: int = 256 * 1024
+    """Of streamed text waiting for a listener; what comes beyond it is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,12 @@ class Listener:
     """What happens in a session and its subagents' sessions, in order; see `Feed.listen`.
 
     Iterating ends never by itself. It raises `OpenCodeUnreachable` when the stream was lost and
-    could not be had again for `GIVE_UP_SECONDS`.
+    could not be had again for so long that the feed gave it up.
     """
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, limits: FeedLimits) -> None:
         self.session_id = session_id
+        self._limits = limits
         self.session_ids = {session_id}
         """The session's own id, and those of all sessions below it that are known."""
         self._waiting: deque[FeedEvent | Gap] = deque()
@@ -90,7 +97,7 @@ class Listener:
         if event.type == _DELTA:
             if not self._take_text(event):
                 return
-        elif len(self._waiting) >= MAX_WAITING:
+        elif len(self._waiting) >= self._limits.events:
             self.miss("too much came while nobody looked")
             return
         else:
@@ -111,7 +118,7 @@ class Listener:
 
     def _take_text(self, event: FeedEvent) -> bool:
         delta = event.properties.get("delta")
-        if not isinstance(delta, str) or self._text + len(delta) > MAX_WAITING_TEXT:
+        if not isinstance(delta, str) or self._text + len(delta) > self._limits.characters:
             return False
         self._text += len(delta)
         last = self._waiting[-1] if self._waiting else None
@@ -128,20 +135,16 @@ class Feed:
 
     Args:
         connect: Gives the client; that of our own server starts it.
-        silence: Seconds without a byte after which a stream is dead.
-        give_up: Seconds after which a lost stream will not come back.
+        limits: How long it waits, and how much it keeps.
     """
 
     def __init__(
         self,
         connect: Callable[[], Awaitable[OpenCodeClient]],
-        *,
-        silence: float = SILENCE,
-        give_up: float = GIVE_UP_SECONDS,
+        limits: FeedLimits | None = None,
     ) -> None:
         self._connect = connect
-        self._silence = silence
-        self._give_up = give_up
+        self._limits = limits or FeedLimits()
         self._listeners: dict[str, list[Listener]] = {}
         self._roots: dict[str, str] = {}
         """By the id of a session below it, the session that is listened to."""
@@ -159,7 +162,7 @@ class Feed:
         Raises:
             OpenAgentError: There is no stream, with the reason; see `OpenCodeServer.client`.
         """
-        listener = Listener(session_id)
+        listener = Listener(session_id, self._limits)
         self._listeners.setdefault(session_id, []).append(listener)
         if self._task is None or self._task.done():
             self._settled.clear()
@@ -186,7 +189,7 @@ class Feed:
         return task
 
     async def _opened(self, listener: Listener) -> None:
-        with anyio.move_on_after(OPEN_SECONDS):
+        with anyio.move_on_after(self._limits.opening):
             await self._settled.wait()
         if not self._is_open:
             raise listener.failure or OpenCodeUnreachable(
@@ -211,7 +214,7 @@ class Feed:
             failure: OpenAgentError | None = None
             try:
                 client = await self._connect()
-                async with client.events(self._silence) as response:
+                async with client.events(self._limits.silence) as response:
                     if lost_at is not None:
                         await self._resume(client)
                     self._is_open = True
@@ -229,7 +232,7 @@ class Feed:
                 self._settled.clear()
                 lost_at = now
                 _log.warning("opencode.stream_lost", reason=reason)
-            elif lost_at is None or now - lost_at > self._give_up:
+            elif lost_at is None or now - lost_at > self._limits.give_up:
                 self._fail(failure or OpenCodeUnreachable(_without_stream(reason)))
                 return
             await anyio.sleep(pause)

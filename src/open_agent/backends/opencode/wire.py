@@ -57,7 +57,7 @@ class ErrorInfo(Read):
             return {"message": value}
         error = cast("Json", value) if isinstance(value, dict) else {}
         if not isinstance(error.get("data"), dict):
-            return value
+            return cast("object", value)
         data = cast("Json", error["data"])
         return {**data, "name": error.get("name") or "UnknownError"}
 
