@@ -64,7 +64,7 @@ class OpenCodeSettings(BaseSettings):
         60, "Seconds that an OpenCode server of our own has to start.", _WHOLE
     )
     opencode_silence_seconds: Count = setting(
-        600, "Seconds without any event of a run after which OpenCode is taken to hang.", _WHOLE
+        360, "Seconds without any event of a run after which OpenCode is taken to hang.", _WHOLE
     )
 
     @property

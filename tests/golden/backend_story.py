@@ -36,7 +36,7 @@ async def tell(db: Database) -> list[MissionId]:
 
 async def a_mission_that_is_handed_over(db: Database) -> None:
     """A run with a subagent, a steering message, a retry and a crash; one that goes on after it."""
-    mission = Mission(db, HANDED_OVER)
+    mission = Mission(db, HANDED_OVER, backend="opencode")
     said = [message(30, "Mend the tests."), message(31, "Only those of the parser.", "steer")]
     await mission.open(MissionKind.MISSION, "Mend the tests", said[0])
     await mission.start(said[0])

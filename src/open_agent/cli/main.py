@@ -17,6 +17,7 @@ from open_agent.cli.access import add_access
 from open_agent.cli.conversing import add_conversing
 from open_agent.cli.exits import Exit, exit_of_error
 from open_agent.cli.options import (
+    Backend,
     DataDir,
     EnvFile,
     Json,
@@ -134,6 +135,7 @@ def _add_run(app: typer.Typer, invocation: Invocation) -> None:
         model: Annotated[
             str | None, typer.Option(help="The model to use.", show_default=False)
         ] = None,
+        backend: Backend = None,
         dir_: Annotated[
             Path | None,
             typer.Option("--dir", help="The folder to work in; without it, the task gets its own."),
@@ -165,8 +167,9 @@ def _add_run(app: typer.Typer, invocation: Invocation) -> None:
         from open_agent.cli.commands.run import Order, run_task
 
         order = Order(
-            task, model, dir_, budget_cents, is_json=json, is_detached=detach, is_quiet=quiet
-        )
+            *(task, model, dir_, budget_cents, backend),
+            is_json=json, is_detached=detach, is_quiet=quiet,
+        )  # fmt: skip
         place = Place(data_dir, env_file, url, token_file)
         raise typer.Exit(run_task(invocation.builder, place, order))
 

@@ -64,6 +64,8 @@ class MissionState(BaseModel):
     kind: MissionKind = MissionKind.TASK
     model: str | None = None
     """For runs whose message names none."""
+    backend: str | None = None
+    """The same for who carries them out."""
     parent: Parent | None = None
     pending: list[PendingMessage] = Field(default_factory=list[PendingMessage])
     """Messages that the model has not been asked about, oldest first."""
@@ -95,7 +97,8 @@ class MissionState(BaseModel):
                 self.run, self.last_run, self.is_cancelled_early = None, event, False
             case MissionCreated():
                 self.workspace, self.kind = event.workspace, event.kind
-                self.model, self.parent = event.model, event.parent
+                self.model, self.backend = event.model, event.backend
+                self.parent = event.parent
             case CancelRequested():
                 self._cancel()
             case MessageEdited() | MessageMoved() | MessageRemoved() | QueueReleased():

@@ -36,6 +36,7 @@ class TaskRequest:
     model: str | None = None
     working_dir: str | None = None
     budget_cents: int | None = None
+    backend: str | None = None
 
 
 class Tasks:
@@ -61,11 +62,14 @@ class Tasks:
             key: Made by the client; the same key again returns the task of the first time.
 
         Raises:
-            Invalid: The instruction is empty or too long, or the directory or model unusable.
+            Invalid: The instruction is empty or too long, or the directory, model or backend
+                unusable.
+            Unavailable: The backend has to be asked for its models, and cannot be.
             Conflict: The key was used for another request.
         """
         instruction = _checked(request.instruction)
-        model = self._places.checked_model(request.model)
+        backend = self._places.checked_backend(request.backend)
+        model = await self._places.checked_model(request.model, backend)
         mission_id = MissionId(new_uuid())
         named = (request.working_dir or "").strip() or None
         workspace = await self._places.workspace(mission_id, named)
@@ -85,6 +89,7 @@ class Tasks:
                 content=instruction,
                 options=RunOptions(
                     model=model,
+                    backend=backend,
                     budget_microdollars=None
                     if request.budget_cents is None
                     else from_cents(request.budget_cents),
@@ -173,4 +178,6 @@ def _title(instruction: str) -> str:
 
 def _digest(request: TaskRequest) -> str:
     fields = [request.instruction, request.model, request.working_dir, request.budget_cents]
+    if request.backend is not None:
+        fields.append(request.backend)
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

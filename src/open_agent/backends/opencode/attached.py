@@ -3,6 +3,7 @@
 Above: the run loop, by the port in `server.py`.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ LOOK_AGAIN_SECONDS = 30.0
 """How long a server that was found good is not looked at again; it may have been replaced since."""
 STATE_SECONDS = 5.0
 """How long what health was told is good."""
+FIRST_LOOK_SECONDS = 0.5
+"""How long health waits for the first look of all; later it is told what was found last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,9 @@ class AttachedServer:
         self._client = OpenCodeClient(address.base_url, address.password, deadlines)
         self._good_at: float | None = None
         self._version: str | None = None
-        self._state: tuple[float, ServerState] | None = None
-        self._looking = anyio.Lock()
+        self._state = ServerState("attached", "starting", address.base_url)
+        self._state_at: float | None = None
+        self._looking: asyncio.Task[None] | None = None
         self.feed = Feed(self.client)
 
     async def client(self) -> OpenCodeClient:
@@ -73,12 +77,14 @@ class AttachedServer:
         return self._client
 
     async def state(self, *, is_fresh: bool = False) -> ServerState:
-        """How it is, looked at now or a moment ago."""
-        async with self._looking:
-            now = anyio.current_time()
-            if is_fresh or self._state is None or now - self._state[0] > STATE_SECONDS:
-                self._state = now, await self._look_and_tell()
-            return self._state[1]
+        """How it is. What was found last is good for a moment, and while it is looked again."""
+        now = anyio.current_time()
+        if is_fresh or self._state_at is None or now - self._state_at > STATE_SECONDS:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look_and_tell())
+            timeout = None if is_fresh else FIRST_LOOK_SECONDS if self._state_at is None else 0
+            await asyncio.wait({self._looking}, timeout=timeout)
+        return self._state
 
     async def end_session_processes(self, *session_ids: str) -> int:
         """Nothing: its commands carry no mark of ours, and may run on another machine."""
@@ -87,18 +93,21 @@ class AttachedServer:
     async def close(self) -> None:
         """Let go of it."""
         await self.feed.close()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
         await self._client.close()
 
-    async def _look_and_tell(self) -> ServerState:
+    async def _look_and_tell(self) -> None:
+        url = self._client.base_url
         try:
             await self._look()
+            self._state = ServerState("attached", "ready", url, self._version)
         except OpenAgentError as error:
             self._good_at = None
             version = error.details.get("version") or self._version
-            return ServerState(
-                "attached", "failed", self._client.base_url, version, error.code, error.message
-            )
-        return ServerState("attached", "ready", self._client.base_url, self._version)
+            self._state = ServerState("attached", "failed", url, version, error.code, error.message)
+        self._state_at = anyio.current_time()
 
     async def _look(self) -> None:
         self._version = None

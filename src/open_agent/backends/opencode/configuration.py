@@ -87,10 +87,12 @@ class Conduct:
 
     Attributes:
         is_permissive: Everything may be done without asking, by subagents too.
+        asked: Kinds of permission that are asked for all the same.
         has_snapshots: What a step changed is kept, so that it can be shown and undone.
     """
 
     is_permissive: bool = True
+    asked: tuple[str, ...] = ()
     has_snapshots: bool = True
 
 
@@ -119,8 +121,12 @@ def configuration(
     if source.default is not None:
         # The small one writes titles and summaries.
         config["model"] = config["small_model"] = f"{provider.id}/{source.default}"
+    # The last rule that fits decides, and a session's own come after these; subagents have no others.
+    permission = ALLOW_ALL if conduct.is_permissive else {}
+    permission = {**permission, **dict.fromkeys(conduct.asked, "ask")}
+    if permission:
+        config["permission"] = permission
     if conduct.is_permissive:
-        config["permission"] = ALLOW_ALL
         # What is allowed here comes after what the agent itself denies; planning stays planning.
         config["agent"] = {"plan": {"permission": {"edit": "deny"}}}
     return config

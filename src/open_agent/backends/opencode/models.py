@@ -22,7 +22,8 @@ class OpenCodeModels:
         offered: Of one of ours: the models it is given. May read the price list.
         unchosen: Names that our own loop goes by when nobody chose a model; OpenCode then takes the
             one that it is configured with.
-        unusable: Why runs without a model, or of an unchosen name, cannot be; none when they can.
+        unusable: Why no model can be called at all; none when they can.
+        nameless: Why runs that name no model, or an unchosen one, cannot be; none when they can.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class OpenCodeModels:
         offered: Callable[[], Sequence[ModelRef]] | None = None,
         unchosen: Collection[str] = (),
         unusable: str | None = None,
+        nameless: str | None = None,
     ) -> None:
         self._server = server
         self._offered = offered
         self._unchosen = frozenset(unchosen)
         self._unusable = unusable
+        self._nameless = unusable or nameless
         self._own: Sequence[ModelRef] | None = None
 
     async def resolve(self, name: str | None) -> ModelRef | None:
@@ -48,14 +51,16 @@ class OpenCodeModels:
             Unavailable: OpenCode has to be asked, and cannot be.
         """
         if name is None:
-            return self._unnamed(None)
+            return self._choose_none(None)
+        if self._unusable is not None:
+            raise Invalid("model.unusable", self._unusable, {"model": name})
         try:
             found = await self._known()
             return await to_thread.run_sync(match_model, name, found)
         except Invalid:
             if name not in self._unchosen:
                 raise
-            return self._unnamed(name)
+            return self._choose_none(name)
 
     async def checked(self, name: str | None) -> str | None:
         """A name as it is recorded: of ours as the endpoint has it, of others `provider/model`.
@@ -65,13 +70,15 @@ class OpenCodeModels:
             Unavailable: As `resolve`.
         """
         ref = await self.resolve(name)
-        if ref is None:
-            return None
+        return None if ref is None else self.name_of(ref)
+
+    def name_of(self, ref: ModelRef) -> str:
+        """The name under which a model is recorded, that of the one that answered too."""
         return ref.model_id if self._offered is not None else str(ref)
 
-    def _unnamed(self, name: str | None) -> None:
-        if self._unusable is not None:
-            raise Invalid("model.unusable", self._unusable, {"model": name})
+    def _choose_none(self, name: str | None) -> None:
+        if self._nameless is not None:
+            raise Invalid("model.unusable", self._nameless, {"model": name})
 
     async def _known(self) -> Sequence[ModelRef]:
         if self._offered is None:

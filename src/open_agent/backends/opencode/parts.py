@@ -23,7 +23,8 @@ Json = dict[str, Any]
 class Read(BaseModel):
     """Something that OpenCode sent; fields that are not named are passed over."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, validate_by_name=True)
+    # Deferred: 60 ms that a server without OpenCode need not wait for.
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_by_name=True, defer_build=True)
 
 
 class Span(Read):
@@ -173,7 +174,7 @@ Part = Annotated[
 ]
 """One piece of a message."""
 
-_PART: TypeAdapter[Part] = TypeAdapter(Part)
+_PART: TypeAdapter[Part] = TypeAdapter(Part, config=ConfigDict(defer_build=True))
 
 
 def read_part(value: Json) -> Part:

@@ -30,6 +30,7 @@ class Order:
     model: str | None = None
     folder: Path | None = None
     budget_cents: int | None = None
+    backend: str | None = None
     is_json: bool = False
     is_detached: bool = False
     is_quiet: bool = False
@@ -46,6 +47,7 @@ class Order:
             "model": self.model,
             "working_dir": None if self.folder is None else str(self.folder.absolute()),
             "budget_cents": self.budget_cents,
+            "backend": self.backend,
         }
         return {name: value for name, value in given.items() if value is not None}
 

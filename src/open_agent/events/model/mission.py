@@ -48,6 +48,8 @@ class MissionCreated(EventBase):
     """Which `DATA_DIR` the workspace lives beside."""
     model: str | None = None
     """For runs whose message names none; absent means the server's default."""
+    backend: str | None = None
+    """The same for who carries them out."""
     parent: Parent | None = None
     forked_from: Origin | None = None
 

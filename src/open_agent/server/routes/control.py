@@ -49,6 +49,11 @@ class SendMessage(BaseModel):
         "`interrupt`: it stops now, then this.",
     )
     key: str | None = Field(default=None, description="As the header `Idempotency-Key`.")
+    backend: str | None = Field(
+        default=None,
+        description="Who carries out the run that it starts: `native` or `opencode`; as the mission"
+        " has it if not given.",
+    )
 
 
 class ToolResult(BaseModel):
@@ -60,7 +65,7 @@ class ToolResult(BaseModel):
     mission_id: str | None = Field(default=None, description="Where it was asked.")
 
 
-@router.post("/message", responses=failing(400, 404, 409, 413, 415, 422, 429))
+@router.post("/message", responses=failing(400, 404, 409, 413, 415, 422, 429, 503))
 async def send_message(
     body: SendMessage, actor: CurrentActor, services: AllServices, idempotency_key: Key = None
 ) -> SentMessage:
@@ -77,6 +82,7 @@ async def send_message(
             body.model,
             body.delivery,
             idempotency_key or body.key or None,
+            body.backend,
         ),
     )
     return SentMessage(id=sent.message_id, queued=sent.is_queued, mission_id=sent.mission_id)

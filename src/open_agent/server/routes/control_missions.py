@@ -36,6 +36,10 @@ class CreateMission(BaseModel):
         default=None,
         description="An absolute path to work in, made if missing; a new directory if not given.",
     )
+    backend: str | None = Field(
+        default=None,
+        description="Who carries out runs whose message names nobody: `native` or `opencode`.",
+    )
 
 
 class RenameMission(BaseModel):
@@ -63,6 +67,9 @@ class StartParallel(BaseModel):
 
     content: str = Field(description="What to say.")
     model: str | None = Field(default=None, description="For the run that it starts.")
+    backend: str | None = Field(
+        default=None, description="Who carries it out; as the mission has it if not given."
+    )
 
 
 class ForkMission(BaseModel):
@@ -132,7 +139,7 @@ async def list_missions(
     return [mission_view(mission, histories.get(mission.id, ())) for mission in page.items]
 
 
-@router.post("", responses=failing(400, 409, 413, 415, 422))
+@router.post("", responses=failing(400, 409, 413, 415, 422, 503))
 async def create_mission(
     actor: CurrentActor,
     services: AllServices,
@@ -140,7 +147,7 @@ async def create_mission(
     idempotency_key: Key = None,
 ) -> MissionView:
     """Make a mission; it is current from now on. What runs goes on."""
-    new = NewMission(body.title, body.model_override, body.working_dir)
+    new = NewMission(body.title, body.model_override, body.working_dir, body.backend)
     mission = await services.control.conversations.create(actor, new, key=idempotency_key or None)
     return mission_view(mission, ())
 
@@ -223,7 +230,7 @@ async def cancel_mission(
     return CancelledMission(cancelled=mission_id)
 
 
-@router.post("/{id}/resume", responses=failing(400, 404, 413, 415, 422, 429))
+@router.post("/{id}/resume", responses=failing(400, 404, 413, 415, 422, 429, 503))
 async def resume_mission(
     mission_id: MissionIdInPath,
     actor: CurrentActor,
@@ -236,7 +243,7 @@ async def resume_mission(
     return await _view(services, actor, mission)
 
 
-@router.post("/{id}/parallel", responses=failing(400, 404, 409, 413, 415, 422, 429))
+@router.post("/{id}/parallel", responses=failing(400, 404, 409, 413, 415, 422, 429, 503))
 async def start_parallel(
     mission_id: MissionIdInPath, body: StartParallel, actor: CurrentActor, services: AllServices
 ) -> StartedMission:
@@ -246,7 +253,7 @@ async def start_parallel(
     carried out after that run.
     """
     sent = await services.control.messages.send(
-        actor, NewMessage(body.content, mission_id, body.model)
+        actor, NewMessage(body.content, mission_id, body.model, backend=body.backend)
     )
     return StartedMission(mission_id=sent.mission_id, id=sent.message_id)
 

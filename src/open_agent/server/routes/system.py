@@ -7,11 +7,24 @@ from pydantic import Field
 
 from open_agent.server.deps import AllServices, CurrentActor
 from open_agent.server.descriptions import FAILURES, failing
+from open_agent.server.services import Services
 from open_agent.server.wire import Wire
 from open_agent.services.access.rules import Mode
 from open_agent.services.system import Phase
 
 router = APIRouter(prefix="/api", tags=["system"])
+
+
+class OpenCodeView(Wire):
+    """The OpenCode server that runs can be handed to."""
+
+    kind: Literal["managed", "attached"] = Field(description="Ours, or one that was there.")
+    phase: Literal["stopped", "starting", "ready", "failed"] = Field(
+        description="`stopped`: starts with the first run. `failed` is tried again by itself."
+    )
+    version: str | None = Field(description="Its version, as far as it said one.")
+    code: str | None = Field(description="What is wrong, as a stable code.")
+    problem: str | None = Field(description="The same for a person.")
 
 
 class Health(Wire):
@@ -26,6 +39,8 @@ class Health(Wire):
     )
     max_iterations: int = Field(description="Steps that a run may take.")
     ready: bool = Field(description="As `/api/ready`.")
+    backend: str = Field(description="Who carries out runs that name nobody.")
+    opencode: OpenCodeView | None = Field(description="OpenCode, where one is set up.")
 
 
 class Ready(Wire):
@@ -74,6 +89,8 @@ class ServerStatus(Wire):
     database: DatabaseStatus = Field(description="The database.")
     engine: EngineStatus = Field(description="The engine.")
     model: ModelStatus = Field(description="The model endpoint.")
+    backend: str = Field(description="Who carries out runs that name nobody.")
+    opencode: OpenCodeView | None = Field(description="OpenCode, where one is set up.")
     versions: Versions = Field(description="What runs here.")
 
 
@@ -92,6 +109,9 @@ async def get_health(services: AllServices) -> Health:
         auth_mode="single_tenant" if mode is Mode.LOCAL else mode.value,
         max_iterations=installation.max_iterations,
         ready=services.system.readiness.is_ready,
+        backend=installation.backend,
+        # Everybody may read this, so it does not say where OpenCode is.
+        opencode=await _opencode(services, is_public=True),
     )
 
 
@@ -123,10 +143,27 @@ async def get_status(actor: CurrentActor, services: AllServices) -> ServerStatus
             queued=status.queued,
             running=status.running,
         ),
+        backend=installation.backend,
+        opencode=await _opencode(services, is_public=False),
         model=ModelStatus(endpoint=installation.endpoint, default_model=installation.default_model),
         versions=Versions(
             server=installation.version,
             python=installation.python,
             libraries=dict(installation.libraries),
         ),
+    )
+
+
+async def _opencode(services: Services, *, is_public: bool) -> OpenCodeView | None:
+    health = await services.system.opencode()
+    if health is None:
+        return None
+    return OpenCodeView.model_validate(
+        {
+            "kind": health.kind,
+            "phase": health.phase,
+            "version": health.version,
+            "code": health.code or None,
+            "problem": (health.summary if is_public else health.problem) or None,
+        }
     )

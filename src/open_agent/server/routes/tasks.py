@@ -45,6 +45,10 @@ class CreateTask(BaseModel):
         le=MOST_CENTS,
         description="What it may cost in US cents; 0 means no limit, none the server's default.",
     )
+    backend: str | None = Field(
+        default=None,
+        description="Who carries it out: `native` or `opencode`; the server's default if not.",
+    )
 
 
 class CreatedTask(Wire):
@@ -61,7 +65,7 @@ class StoppedTask(Wire):
     message: str = Field(description="The same for a person.")
 
 
-@router.post("/task", responses=failing(400, 409, 413, 415, 422))
+@router.post("/task", responses=failing(400, 409, 413, 415, 422, 503))
 async def create_task(
     body: CreateTask,
     actor: CurrentActor,
@@ -74,7 +78,7 @@ async def create_task(
     ] = None,
 ) -> CreatedTask:
     """Hand over a task; it is durable when this answers, and carried out from then on."""
-    request = TaskRequest(body.task, body.model, body.working_dir, body.budget_cents)
+    request = TaskRequest(body.task, body.model, body.working_dir, body.budget_cents, body.backend)
     mission = await services.tasks.submit(actor, request, key=idempotency_key or None)
     return CreatedTask(id=mission.id, status=task_status(mission.run_state, mission.outcome))
 

@@ -49,6 +49,7 @@ class NewMessage:
     model: str | None = None
     delivery: Delivery = "queue"
     key: str | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Messages:
         """Accept a message; it is durable when this returns, and its mission active again.
 
         Raises:
-            Invalid: It is blank, too long, or names a model that cannot be used.
+            Invalid: It is blank, too long, or names a model or a backend that cannot be used.
             NotFound: The mission does not exist, or is not the actor's.
             LimitReached: Too many wait there already (`queue.full`).
             Conflict: The key was used for another message (`idempotency.key_reused`).
@@ -119,18 +120,18 @@ class Messages:
 
     async def _send(self, actor: Actor, new: NewMessage, cause: Cause) -> Sent:
         content = _checked(new.content)
-        model = self._places.checked_model(new.model) if (new.model or "").strip() else None
-        mission = await self._mission(actor, new.mission_id, model)
+        backend = self._places.checked_backend(new.backend)
+        found = await self._find(actor, new.mission_id)
+        model = await self._model(new.model, found, backend)
+        mission = found or await self._conversations.ensure_current(actor, model, backend)
         if not mission.messages and not (mission.title or "").strip():
             await self._name(actor, mission, content)
-        if model is None and mission.wanted_model is None:
-            self._places.checked_model(None)
         message = MessageReceived(
             message_id=MessageId(new_uuid()),
             sender=actor.user_id,
             content=content,
             delivery=new.delivery,
-            options=RunOptions(model=model),
+            options=RunOptions(model=model, backend=backend),
             cause=cause,
         )
         key = f"message:{_checked_key(new.key) or new_uuid()}"
@@ -241,11 +242,25 @@ class Messages:
             return
         await request_stop(self._log, self._engine, actor, mission.id)
 
-    async def _mission(
-        self, actor: Actor, mission_id: MissionId | None, model: str | None
-    ) -> Mission:
+    async def _model(
+        self, named: str | None, mission: Mission | None, backend: str | None
+    ) -> str | None:
+        """The model that a message names, for whoever carries it out; none is the mission's."""
+        wanted = mission.wanted_model if mission else None
+        who = backend
+        if who is None and mission is not None and self._places.backends.others:
+            who = await self._conversations.backend_of(mission.id)
+        if (named or "").strip():
+            return await self._places.checked_model(named, who)
+        # What the mission wants was checked when it was made, for who was to work on it then.
+        if wanted is None or backend is not None:
+            await self._places.checked_model(wanted, who)
+        return None
+
+    async def _find(self, actor: Actor, mission_id: MissionId | None) -> Mission | None:
+        """The mission that is spoken to; none when there is no current one yet."""
         if mission_id is None:
-            return await self._conversations.ensure_current(actor, model)
+            return await self._conversations.current(actor)
         mission = await self._conversations.get(actor, mission_id)
         if mission.kind is MissionKind.CHILD:
             raise Conflict(
