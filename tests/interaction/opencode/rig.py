@@ -18,6 +18,7 @@ from open_agent.backends.opencode.wire import FeedEvent, Message
 from open_agent.core.clock import SystemClock
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.prices import PriceBook
+from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.script import Asked, Call, Script, Turn
 from open_agent.scripted.server import ScriptedServer
 from open_agent.workspaces.host import HostIsolation
@@ -76,11 +77,12 @@ class Rig:
 async def managed(
     folder: Path,
     scripted: ScriptedServer,
-    script: Script = bash,
+    script: Script | ScriptedModel = bash,
     *,
     program: str | None = None,
     watchfulness: Watchfulness | None = None,
     start_seconds: float = 60,
+    conduct: Conduct | None = None,
 ) -> AsyncGenerator[Rig]:
     """A server of ours, not yet started, with its folders in `folder`, which is made."""
     folder.mkdir(exist_ok=True)
@@ -92,7 +94,9 @@ async def managed(
         source = ModelSource(
             base_url, (MODEL,), Catalogue(base_url), PriceBook(base_url, SystemClock()), MODEL
         )
-        made = Program(program or opencode(), source, Conduct(), KEY, PASSWORD, start_seconds)
+        made = Program(
+            program or opencode(), source, conduct or Conduct(), KEY, PASSWORD, start_seconds
+        )
         server = ManagedServer(Launcher(isolation, home, made), start_seconds, watchfulness)
         try:
             yield Rig(server, home, base_url, outside)

@@ -284,6 +284,11 @@ class OpenCodeClient:
         path = f"/mcp/{_safe(name)}/disconnect"
         await self._way.call(Call("POST", path, directory, body={}))
 
+    async def delete_message(self, session_id: str, message_id: str, directory: str) -> None:
+        """Take a message out of a session, so that its model does not see it any more."""
+        path = f"/session/{_safe(session_id)}/message/{_safe(message_id)}"
+        await self._way.call(Call("DELETE", path, directory))
+
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, with its subagents' sessions and everything said in them."""
         await self._way.call(Call("DELETE", f"/session/{_safe(session_id)}"))
