@@ -12,10 +12,12 @@ import pytest
 
 from tests.interaction.promises import (
     access,
+    backends,
     clients,
     control,
     foundation,
     missions,
+    opencode_runs,
     product,
     working,
 )
@@ -31,6 +33,8 @@ PROMISES: dict[str, Promise] = {
     **foundation.PROMISES,
     **working.PROMISES,
     **missions.PROMISES,
+    **backends.PROMISES,
+    **opencode_runs.PROMISES,
 }
 
 

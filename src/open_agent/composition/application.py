@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 import open_agent
 from open_agent.admission import access_rules, http_options, refuse_to_be_open
+from open_agent.composition.opencode import OpenCode, open_opencode
 from open_agent.composition.work import (
     make_collaborators,
     make_isolation,
@@ -30,6 +31,7 @@ from open_agent.server.services import Services
 from open_agent.services.access.assembly import AccessServices, Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
 from open_agent.services.access.sessions import Sessions
+from open_agent.services.backends import Backends
 from open_agent.services.control.assembly import ControlParts, open_control
 from open_agent.services.missions import MissionEvents
 from open_agent.services.places import Places
@@ -99,13 +101,13 @@ async def open_application(
         isolation = make_isolation(settings, processes)
         feed = Feed()
         shared = make_collaborators(settings, database, models, feed, own_ports)
-        engine = _engine(
-            settings, database, clock, make_worker(settings, shared, isolation, processes)
-        )
+        opencode = await stack.enter_async_context(open_opencode(settings, isolation, clock))
+        worker = make_worker(settings, shared, isolation, processes, opencode)
+        engine = _engine(settings, database, clock, worker)
         database.log.on_commit(feed.committed)
         database.log.on_commit(engine.committed)
         readiness = Readiness()
-        places = _places(settings, database)
+        places = _places(settings, database, opencode)
         limits = settings.max_parallel_missions, settings.stale_mission_hours
         parts = ControlParts(engine, feed, places, processes, access.audit, clock, *limits)
         services = Services(
@@ -114,7 +116,7 @@ async def open_application(
             missions=MissionEvents(database.log, database.missions, feed),
             processes=KeptProcesses(database.missions, processes),
             stats=Stats(database.missions),
-            system=_system(settings, database, engine, readiness),
+            system=_system(settings, database, engine, readiness, opencode),
             access=access,
             clock=clock,
         )
@@ -168,17 +170,22 @@ def _engine(settings: Settings, database: Database, clock: Clock, worker: Worker
     )
 
 
-def _places(settings: Settings, database: Database) -> Places:
+def _places(settings: Settings, database: Database, opencode: OpenCode | None) -> Places:
     return Places(
         working_dir=settings.working_dir,
         host_id=database.host_id,
         data_dir=settings.data_dir,
         why_unusable=lambda model: _why_unusable(settings, model),
+        backends=Backends(settings.backend, {"opencode": opencode.models} if opencode else {}),
     )
 
 
 def _system(
-    settings: Settings, database: Database, engine: EmbeddedEngine, readiness: Readiness
+    settings: Settings,
+    database: Database,
+    engine: EmbeddedEngine,
+    readiness: Readiness,
+    opencode: OpenCode | None,
 ) -> System:
     installation = Installation(
         version=open_agent.__version__,
@@ -188,9 +195,11 @@ def _system(
         endpoint=settings.openrouter_base_url,
         default_model=settings.default_model,
         data_dir=str(settings.data_dir),
+        backend=settings.backend,
         libraries={name: version(name) for name in LIBRARIES},
     )
-    return System(installation, readiness, engine, database.missions)
+    server = opencode.server if opencode else None
+    return System(installation, readiness, engine, database.missions, server)
 
 
 def _why_unusable(settings: Settings, model: str | None) -> str | None:

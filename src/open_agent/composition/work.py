@@ -8,18 +8,18 @@ import httpx2
 
 from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Rules
-from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
+from open_agent.backends.absent import AbsentBackend
 from open_agent.backends.native import NativeBackend
+from open_agent.composition.opencode import OpenCode
+from open_agent.composition.rules import make_policy, make_prices, make_windows
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.mission import MissionKind
 from open_agent.engine.delegation import Delegations
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Worker
-from open_agent.models.catalogue import Catalogue
 from open_agent.models.client import ModelClient
 from open_agent.models.endpoint import is_private_endpoint
-from open_agent.models.prices import Price, PriceBook
 from open_agent.models.router import ModelRouter
 from open_agent.scripted.demo import demo
 from open_agent.scripted.model import ScriptedModel
@@ -37,6 +37,11 @@ from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.processes import ProcessPort
 from open_agent.workspaces.programs import find_ripgrep
 
+NO_OPENCODE = (
+    "This run was handed to OpenCode, and none is set up here. Set OPENCODE_BASE_URL or"
+    " OPENCODE_MANAGED=true, start the server again, and go on."
+)
+
 
 def make_models(settings: Settings, clock: Clock) -> ModelRouter:
     """Every model there is, by name."""
@@ -44,15 +49,11 @@ def make_models(settings: Settings, clock: Clock) -> ModelRouter:
     key = settings.openrouter_api_key
     script = ScriptedModel(demo(), models=(DEMO_MODEL,), remember=0)
     scripted = httpx2.AsyncClient(transport=ScriptedTransport(script))
-    overrides = {
-        name: Price.flat(price.input, price.output, price.cached_input, price.cache_write)
-        for name, price in settings.model_prices.items()
-    }
     return ModelRouter(
         ModelClient(base_url, key.get_secret_value() if key else None, clock),
         {DEMO_MODEL: ModelClient("http://demo.invalid/v1", None, clock, http=scripted)},
-        PriceBook(base_url, clock, overrides),
-        is_endpoint_free=is_private_endpoint(base_url) and not overrides,
+        make_prices(settings, clock),
+        is_endpoint_free=is_private_endpoint(base_url) and not settings.model_prices,
     )
 
 
@@ -64,22 +65,17 @@ def make_collaborators(
     own_ports: Collection[int],
 ) -> Collaborators:
     """What every run of the server shares."""
-    windows = Catalogue(
-        settings.openrouter_base_url,
-        output_tokens=settings.max_output_tokens,
-        **({"context_tokens": settings.context_window} if settings.context_window else {}),
-    )
     return Collaborators(
         log=database.log,
         rules=Rules(
             prices=models,
-            windows=windows,
+            windows=make_windows(settings),
             answer_for=timedelta(seconds=settings.answer_seconds),
         ),
         clock=SystemClock(),
         models=models,
         tools={kind: standard_tools(kind) for kind in MissionKind},
-        policy=Policy(tuple(Rule(**rule.model_dump()) for rule in settings.approvals)),
+        policy=make_policy(settings),
         delegation=Delegations(
             database.log, database.missions, feed, SystemClock(), database.host_id
         ),
@@ -100,15 +96,22 @@ def make_isolation(settings: Settings, processes: ProcessPort) -> Isolation:
 
 
 def make_worker(
-    settings: Settings, shared: Collaborators, isolation: Isolation, processes: ProcessPort
+    settings: Settings,
+    shared: Collaborators,
+    isolation: Isolation,
+    processes: ProcessPort,
+    opencode: OpenCode | None = None,
 ) -> Worker:
     """Who carries missions on."""
+    absent = AbsentBackend("opencode", NO_OPENCODE)
     return Worker(
         shared,
         lambda path: isolation.workspace(Path(path)),
         processes,
-        {"native": NativeBackend()},
-        RunDefaults(settings.default_model, settings.fallback_model, settings.limits),
+        {"native": NativeBackend(), "opencode": opencode.backend if opencode else absent},
+        RunDefaults(
+            settings.default_model, settings.fallback_model, settings.limits, settings.backend
+        ),
     )
 
 
