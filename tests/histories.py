@@ -9,6 +9,7 @@ from open_agent.core.mission import MissionKind
 from open_agent.core.run import Limits, Outcome, Usage
 from open_agent.events.codec import make_record
 from open_agent.events.fold import fold
+from open_agent.events.model.backend import BackendPrompted, PromptCause
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import Delivery, MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated
@@ -229,6 +230,68 @@ class History:
             )
         )
 
+    def prompted(self, cause: PromptCause = "start", *message_ids: str) -> "History":
+        """A session of another backend is told something."""
+        return self.add(
+            BackendPrompted(
+                backend="opencode",
+                session_id="ses_1",
+                prompt_id=f"msg_{len(self.records)}",
+                cause=cause,
+                message_ids=[MessageId(id_) for id_ in message_ids],
+                decided_on=len(self.records),
+            )
+        )
+
+    def steered(self) -> "History":
+        """What steers is told to the session, as it is before every model call that it makes."""
+        pending = fold(self.records).pending
+        waiting = [message.message_id for message in pending if message.delivery == "steer"]
+        return self.prompted("steer", *waiting) if waiting else self
+
+    def written(self) -> "History":
+        """A reply is begun that a backend writes, and whose calls it makes meanwhile."""
+        self.step += 1
+        return self.add(
+            ModelAsked(
+                step=self.step,
+                attempt=1,
+                model="test/model",
+                max_tokens=0,
+                request_bytes=0,
+                reserved_microdollars=0,
+                decided_on=len(self.records),
+                backend_id=f"reply-{self.step}",
+            )
+        )
+
+    def helped(self, index: int, cost: int = 0) -> "History":
+        """A subagent works for a call: a reply, and a call of its own."""
+        within, inner = CallId(f"c{self.step}-{index}"), CallId(f"i{len(self.records)}")
+        return self.add(
+            ToolCalled(call_id=inner, name="grep", effect="read", arguments={}, within=within),
+            ToolReturned(
+                call_id=inner,
+                name="grep",
+                outcome="ok",
+                content="found",
+                duration_ms=1,
+                within=within,
+            ),
+            ModelAnswered(
+                step=0,
+                purpose="subagent",
+                model="test/model",
+                text="There.",
+                finish_reason="stop",
+                usage=Usage(input_tokens=10, output_tokens=1),
+                cost_microdollars=cost,
+                cost_source="priced",
+                duration_ms=1,
+                within=within,
+            ),
+        )
+
     def noticed(self, kind: str = "repeating") -> "History":
         return self.add(NoticeGiven.model_validate({"kind": kind, "content": "Mind this."}))
 
@@ -310,7 +373,33 @@ def _draw_change(draw: st.DrawFn, history: History) -> None:
             pass
 
 
+def _draw_backend_step(draw: st.DrawFn, history: History) -> None:
+    """A step whose calls are made before the reply that asks for them is complete."""
+    history.steered().written()
+    count = draw(st.integers(0, 3))
+    returned = draw(st.integers(0, count))
+    for index in range(count):
+        history.called(index)
+        if draw(st.booleans()):
+            history.helped(index, cost=draw(st.integers(0, 9)))
+    if draw(st.booleans()):
+        history.message("And this.", draw(st.sampled_from(["queue", "steer"])))
+    for index in range(returned):
+        outcomes: list[ToolOutcome] = ["ok", "failed", "denied", "unknown"]
+        history.returned(index, outcome=draw(st.sampled_from(outcomes)))
+    if count == 0 and draw(st.booleans()):
+        history.failed(cost=draw(st.integers(0, 9)))
+        return
+    calls = [("run_command", "{}")] * count
+    history.answered(draw(st.text(max_size=10)), calls, cost=draw(st.integers(0, 9)))
+    for index in range(returned, count):
+        history.returned(index)
+
+
 def _draw_step(draw: st.DrawFn, history: History) -> None:
+    if draw(st.integers(0, 3)) == 0:
+        _draw_backend_step(draw, history)
+        return
     history.asked(reserve=draw(st.integers(0, 1000)))
     if draw(st.booleans()):
         history.message("Also this.", draw(st.sampled_from(["queue", "steer", "interrupt"])))

@@ -21,6 +21,7 @@ SETTINGS = (
     "setting_access.py",
     "setting_mcp.py",
     "setting_mcp_servers.py",
+    "setting_opencode.py",
     "setting_runs.py",
     "setting_workspaces.py",
 )
@@ -54,6 +55,7 @@ LIBRARIES = {
     "open_agent.setting_access": ("settings.py",),
     "open_agent.setting_mcp_servers": ("settings.py",),
     "open_agent.setting_mcp": ("settings.py",),
+    "open_agent.setting_opencode": ("settings.py",),
     "open_agent.setting_runs": ("settings.py",),
     "open_agent.setting_workspaces": ("settings.py",),
     "open_agent.testing": (),

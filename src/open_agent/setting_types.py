@@ -69,6 +69,14 @@ def _host(host: str) -> str:
     return host
 
 
+def _program(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    if not os.access(path, os.X_OK):
+        raise ValueError("this account may not run it")
+    return path
+
+
 def _names(hosts: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
         if not _HOST.fullmatch(host):
@@ -110,6 +118,7 @@ def _words(value: object) -> object:
 
 
 Folder = Annotated[Path, BeforeValidator(absolute), AfterValidator(_folder)]
+Program = Annotated[Path, BeforeValidator(absolute), AfterValidator(_program)]
 Host = Annotated[str, AfterValidator(_host)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database)]

@@ -27,6 +27,7 @@ from open_agent.core.errors import Invalid
 from open_agent.setting_access import AccessSettings
 from open_agent.setting_mcp import McpSettings
 from open_agent.setting_mcp_servers import McpServerSettings
+from open_agent.setting_opencode import OpenCodeSettings
 from open_agent.setting_runs import RunSettings
 from open_agent.setting_types import (
     ApprovalRule,
@@ -86,7 +87,9 @@ def _offer(given: _Given, name: str, value: Any, origin: str) -> None:
         given.setdefault(name, (value, origin))
 
 
-class Settings(McpServerSettings, McpSettings, AccessSettings, RunSettings, WorkspaceSettings):
+class Settings(
+    McpServerSettings, McpSettings, OpenCodeSettings, AccessSettings, RunSettings, WorkspaceSettings
+):
     """Everything an operator can set, checked. The names in the environment are upper case."""
 
     openrouter_api_key: SecretStr | None = setting(
@@ -203,7 +206,7 @@ class Settings(McpServerSettings, McpSettings, AccessSettings, RunSettings, Work
             problems += [cls._problem(given, dict(detail)) for detail in error.errors()]
             settings = None
         if settings is not None:
-            problems += settings.access_problems()
+            problems += settings.access_problems() + settings.opencode_problems()
         if settings is None or problems:
             count = "One setting is" if len(problems) == 1 else f"{len(problems)} settings are"
             raise Invalid("settings.invalid", "\n  ".join([f"{count} wrong:", *problems]))
@@ -247,6 +250,11 @@ class Settings(McpServerSettings, McpSettings, AccessSettings, RunSettings, Work
         """Whether an endpoint was named, but none of its models: then the script answers."""
         given = self._origins
         return self.is_demo and "openrouter_base_url" in given and "default_model" not in given
+
+    @property
+    def chosen_model(self) -> str | None:
+        """The default model where somebody chose one, and not we."""
+        return self.default_model if "default_model" in self._origins else None
 
     @property
     def child_environment(self) -> dict[str, str]:

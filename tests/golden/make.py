@@ -21,7 +21,8 @@ from open_agent.events.record import Record
 from open_agent.events.upcast import FORMAT
 from open_agent.store.database import open_database
 from open_agent.store.sqlite.database import FILE_NAME
-from tests.golden.story import HOST, OWNER, StoryClock, tell
+from tests.golden.backend_story import tell
+from tests.golden.story import HOST, OWNER, StoryClock
 from tests.golden.summary import decode, summarise
 
 HERE = Path(__file__).parent

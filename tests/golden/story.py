@@ -92,8 +92,9 @@ class StoryClock:
 class Mission:
     """One mission, by whoever writes its log."""
 
-    def __init__(self, db: Database, mission_id: MissionId) -> None:
+    def __init__(self, db: Database, mission_id: MissionId, *, backend: str | None = None) -> None:
         self._db = db
+        self._backend = backend
         self.id = mission_id
         self.runs = 0
         self.epoch = 0
@@ -153,6 +154,7 @@ class Mission:
             workspace_id=WORKSPACE if kind is MissionKind.TASK else None,
             host_id=HOST,
             model=FALLBACK if parent else None,
+            backend=self._backend,
             parent=parent,
             forked_from=origin,
         )

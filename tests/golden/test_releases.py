@@ -20,6 +20,7 @@ from open_agent.events.upcast import FORMAT
 from open_agent.models.encoding import Conversation
 from open_agent.store.database import open_database
 from open_agent.store.sqlite.database import FILE_NAME
+from tests.golden.backend_story import tell
 from tests.golden.make import (
     STREAM,
     format_of,
@@ -31,7 +32,7 @@ from tests.golden.make import (
     summary_path,
     to_text,
 )
-from tests.golden.story import HOST, OWNER, TASK, StoryClock, message, tell
+from tests.golden.story import HOST, OWNER, TASK, StoryClock, message
 from tests.golden.summary import encode, state, summarise
 
 LOGS = [log for release in releases() for log in logs(release)]

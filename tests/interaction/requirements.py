@@ -12,12 +12,14 @@ import pytest
 
 from tests.interaction.promises import (
     access,
+    backends,
     clients,
     control,
     foundation,
     mcp,
     mcp_servers,
     missions,
+    opencode_runs,
     product,
     working,
     workspaces,
@@ -37,6 +39,8 @@ PROMISES: dict[str, Promise] = {
     **mcp.PROMISES,
     **mcp_servers.PROMISES,
     **workspaces.PROMISES,
+    **backends.PROMISES,
+    **opencode_runs.PROMISES,
 }
 
 

@@ -104,9 +104,14 @@ class RunContext:
     """It only waits for what it delegated, which may be worked on in its place."""
     _appending: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     _scope: anyio.CancelScope | None = None
+    is_following: bool = False
+    """What works on the run wants to hear of everything that is said to the mission meanwhile."""
     _offered: Toolbox | None = None
     _heard: int = 0
     """The newest interruption heard of; until it is folded, no long work is begun."""
+    _news: int = 0
+    """The newest record heard of by a run that follows."""
+    _is_attentive: bool = False
 
     @property
     def run(self) -> ActiveRun:
@@ -171,7 +176,7 @@ class RunContext:
 
     async def catch_up(self) -> None:
         """Take in what was heard of: records, and other tools; does nothing when that is done."""
-        if self._heard > self.state.seq:
+        if max(self._heard, self._news) > self.state.seq:
             async with self._appending:
                 self.fold(await self.shared.log.read(self.mission_id, after=self.state.seq))
         self.offer_tools()
@@ -196,6 +201,18 @@ class RunContext:
                 self._scope = None
 
     @contextmanager
+    def attentive(self) -> Generator[anyio.CancelScope]:
+        """Waiting that ends as soon as anything is said to the mission, or the server stops."""
+        self._is_attentive = True
+        try:
+            with self.interruptible() as scope:
+                if self._news > self.state.seq or self.is_draining:
+                    scope.cancel()
+                yield scope
+        finally:
+            self._is_attentive = False
+
+    @contextmanager
     def lending(self) -> Generator[None]:
         """Wait for delegated work, which goes on when the server stops."""
         self.is_lending = True
@@ -207,7 +224,7 @@ class RunContext:
     def drain(self) -> None:
         """Begin no move any more; only waiting for delegated work is not worth waiting for."""
         self.is_draining = True
-        if self.is_lending and self._scope is not None:
+        if (self.is_lending or self._is_attentive) and self._scope is not None:
             self._scope.cancel()
 
     def hear(self, record: EncodedRecord) -> None:
@@ -216,11 +233,18 @@ class RunContext:
             self._heard = record.seq
             if self._scope is not None:
                 self._scope.cancel()
+        elif self.is_following and record.type in _SAID:
+            self._news = record.seq
+            if self._is_attentive and self._scope is not None:
+                self._scope.cancel()
 
     async def listen(self) -> None:
         """Hear of what was committed elsewhere, where nobody tells this process."""
         for record in await self.shared.log.read_encoded(self.mission_id, after=self.state.seq):
             self.hear(record)
+
+
+_SAID = frozenset({"message.received", "answer.given"})
 
 
 def _is_interruption(record: EncodedRecord) -> bool:

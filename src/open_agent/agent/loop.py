@@ -30,6 +30,7 @@ from open_agent.events.log import BudgetSpent
 from open_agent.events.model.answer import AnswerDefaulted
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunFinished, RunWaiting
+from open_agent.events.model.union import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,11 @@ async def carry_on_within_budget(ctx: RunContext) -> Outcome | Parked:
                 return stop.outcome
 
 
-async def finish(ctx: RunContext, stop: Stop) -> bool:
-    """Append the run's end; false when the log had moved and it must be decided again."""
+async def finish(ctx: RunContext, stop: Stop, *before: Event) -> bool:
+    """Append the run's end, `before` right before it; false when the log had moved and nothing was."""
     run = ctx.run
     return await ctx.append(
+        *before,
         RunFinished(
             outcome=stop.outcome,
             reason=stop.reason,
@@ -91,7 +93,7 @@ async def finish(ctx: RunContext, stop: Stop) -> bool:
             cost_microdollars=run.spent_microdollars,
             duration_seconds=round((ctx.now - run.started_at).total_seconds(), 3),
             decided_on=ctx.state.seq,
-        )
+        ),
     )
 
 

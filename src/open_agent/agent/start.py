@@ -47,7 +47,7 @@ async def start_run(ctx: RunContext, defaults: RunDefaults, notes: Sequence[str]
     return await ctx.append(
         RunStarted(
             message_ids=[MessageId(message.message_id) for message in messages],
-            backend=options.backend or defaults.backend,
+            backend=options.backend or ctx.state.backend or defaults.backend,
             model=options.model or ctx.state.model or defaults.model,
             fallback_model=defaults.fallback_model,
             limits=_limits(options, defaults.limits),

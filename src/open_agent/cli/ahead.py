@@ -1,6 +1,7 @@
 """Whether a mission that is followed has more to come."""
 
 from open_agent.core.ids import MessageId
+from open_agent.events.model.backend import BackendPrompted
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.model_call import ModelAsked
@@ -41,6 +42,9 @@ class Ahead:
                 self._waiting.discard(event.message_id)
             case RunStarted() as event:
                 self._waiting.difference_update(event.message_ids)
+            case BackendPrompted(cause="steer") as event:
+                self._waiting.difference_update(event.message_ids)
+                self._steering.difference_update(event.message_ids)
             case ModelAsked(purpose="step"):
                 # The run under way takes them all.
                 self._waiting -= self._steering

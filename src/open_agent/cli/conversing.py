@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from open_agent.cli.options import DataDir, EnvFile, Json, Place, TokenFile, Url
+from open_agent.cli.options import Backend, DataDir, EnvFile, Json, Place, TokenFile, Url
 from open_agent.cli.ports import Builder
 
 MissionId = Annotated[
@@ -63,6 +63,7 @@ def _add_message(app: typer.Typer) -> None:
         interrupt: Annotated[
             bool, typer.Option("--interrupt", help="The run under way stops now, then this.")
         ] = False,
+        backend: Backend = None,
         json: Json = False,
         url: Url = None,
         token_file: TokenFile = None,
@@ -73,11 +74,11 @@ def _add_message(app: typer.Typer) -> None:
         if steer and interrupt:
             raise typer.BadParameter("--steer and --interrupt exclude each other.")
         # 400 ms: settings, rich, httpx2, the events.
-        from open_agent.cli.commands.message import send_message
+        from open_agent.cli.commands.message import Words, send_message
 
         place = Place(data_dir, env_file, url, token_file)
         delivery = "steer" if steer else "interrupt" if interrupt else "queue"
-        send_message(place, mission, text, delivery=delivery, is_json=json)
+        send_message(place, mission, Words(text, delivery, backend), is_json=json)
 
 
 def _add_answer(app: typer.Typer) -> None:

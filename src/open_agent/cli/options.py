@@ -22,6 +22,10 @@ TokenFile = Annotated[
     Path | None,
     typer.Option(help="Holds the token for the server, when it is not the one of DATA_DIR."),
 ]
+Backend = Annotated[
+    str | None,
+    typer.Option(help="Who carries it out: `native` or `opencode`.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 TaskId = Annotated[
     str,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from open_agent.cli.options import DataDir, EnvFile, Place, TokenFile, Url
+from open_agent.cli.options import Backend, DataDir, EnvFile, Place, TokenFile, Url
 from open_agent.cli.ports import Builder
 from open_agent.cli.workspaces import Branch, Clone, Depth, Ref, Worktree
 
@@ -33,6 +33,7 @@ def add_run(app: typer.Typer, builder: Builder) -> None:
     def run(
         task: Task,
         model: Model = None,
+        backend: Backend = None,
         dir_: Folder = None,
         clone: Clone = None,
         worktree: Worktree = None,
@@ -60,6 +61,6 @@ def add_run(app: typer.Typer, builder: Builder) -> None:
 
         wanted = Wanted(clone, worktree, ref, branch, depth, workspace)
         how = {"is_json": json, "is_detached": detach, "is_quiet": quiet}
-        order = Order(task, model, dir_, budget_cents, wanted, **how)
+        order = Order(task, model, dir_, budget_cents, wanted, backend, **how)
         place = Place(data_dir, env_file, url, token_file)
         raise typer.Exit(run_task(builder, place, order))

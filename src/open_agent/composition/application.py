@@ -14,6 +14,7 @@ import open_agent
 from open_agent.admission import access_rules, http_options, refuse_to_be_open
 from open_agent.composition.mcp import open_mcp
 from open_agent.composition.models import make_models
+from open_agent.composition.opencode import OpenCode, open_opencode
 from open_agent.composition.work import Reach, make_collaborators, make_guard, make_worker
 from open_agent.composition.workspaces import host_check, make_isolation, make_workspaces
 from open_agent.core.clock import Clock, SystemClock
@@ -29,6 +30,7 @@ from open_agent.server.services import Services
 from open_agent.services.access.assembly import AccessServices, Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
 from open_agent.services.access.sessions import Sessions
+from open_agent.services.backends import Backends
 from open_agent.services.control.assembly import ControlParts, open_control
 from open_agent.services.mcp.assembly import McpServices
 from open_agent.services.missions import MissionEvents
@@ -102,7 +104,8 @@ async def open_application(
         processes = await stack.enter_async_context(SupervisedProcesses(lock))
         stack.push_async_callback((models := make_models(settings, clock)).close)
         isolation = make_isolation(settings, processes)
-        feed, places = Feed(), _places(settings, database)
+        opencode = await stack.enter_async_context(open_opencode(settings, isolation, clock))
+        feed, places = Feed(), _places(settings, database, opencode)
         guard = make_guard(settings, own_ports)
         workspaces = make_workspaces(
             settings, database, places, isolation, host_check(guard, access.gate)
@@ -112,7 +115,7 @@ async def open_application(
         reach = Reach(guard, workspaces.disk, mcp.toolboxes)
         shared = make_collaborators(settings, database, models, feed, reach)
         ground = Ground(isolation, workspaces.making, processes)
-        engine = _engine(settings, database, clock, make_worker(settings, shared, ground))
+        engine = _engine(settings, database, clock, make_worker(settings, shared, ground, opencode))
         for listener in (feed.committed, engine.committed, workspaces.disk.committed):
             database.log.on_commit(listener)
         readiness = Readiness()
@@ -120,7 +123,7 @@ async def open_application(
         parts = ControlParts(
             engine, feed, places, processes, access.audit, clock, workspaces, *limits
         )
-        system = _system(settings, database, engine, readiness)
+        system = _system(settings, database, engine, readiness, opencode)
         services = _services(database, parts, access, mcp, system)
         http = create_app(services, http_options(settings))
         warnings = _warn(access, isolation)
@@ -213,17 +216,22 @@ def _engine(settings: Settings, database: Database, clock: Clock, worker: Worker
     )
 
 
-def _places(settings: Settings, database: Database) -> Places:
+def _places(settings: Settings, database: Database, opencode: OpenCode | None) -> Places:
     return Places(
         working_dir=settings.working_dir,
         host_id=database.host_id,
         data_dir=settings.data_dir,
         why_unusable=lambda model: _why_unusable(settings, model),
+        backends=Backends(settings.backend, {"opencode": opencode.models} if opencode else {}),
     )
 
 
 def _system(
-    settings: Settings, database: Database, engine: EmbeddedEngine, readiness: Readiness
+    settings: Settings,
+    database: Database,
+    engine: EmbeddedEngine,
+    readiness: Readiness,
+    opencode: OpenCode | None,
 ) -> System:
     installation = Installation(
         version=open_agent.__version__,
@@ -233,9 +241,11 @@ def _system(
         endpoint=settings.openrouter_base_url,
         default_model=settings.default_model,
         data_dir=str(settings.data_dir),
+        backend=settings.backend,
         libraries={name: version(name) for name in LIBRARIES},
     )
-    return System(installation, readiness, engine, database.missions)
+    server = opencode.server if opencode else None
+    return System(installation, readiness, engine, database.missions, server)
 
 
 def _why_unusable(settings: Settings, model: str | None) -> str | None:

@@ -2,10 +2,10 @@
 
 import httpx2
 
+from open_agent.composition.rules import make_prices
 from open_agent.core.clock import Clock
 from open_agent.models.client import ModelClient
 from open_agent.models.endpoint import is_private_endpoint
-from open_agent.models.prices import Price, PriceBook
 from open_agent.models.router import ModelRouter
 from open_agent.scripted.demo import demo
 from open_agent.scripted.model import ScriptedModel
@@ -19,13 +19,9 @@ def make_models(settings: Settings, clock: Clock) -> ModelRouter:
     key = settings.openrouter_api_key
     script = ScriptedModel(demo(), models=(DEMO_MODEL,), remember=0)
     scripted = httpx2.AsyncClient(transport=ScriptedTransport(script))
-    overrides = {
-        name: Price.flat(price.input, price.output, price.cached_input, price.cache_write)
-        for name, price in settings.model_prices.items()
-    }
     return ModelRouter(
         ModelClient(base_url, key.get_secret_value() if key else None, clock),
         {DEMO_MODEL: ModelClient("http://demo.invalid/v1", None, clock, http=scripted)},
-        PriceBook(base_url, clock, overrides),
-        is_endpoint_free=is_private_endpoint(base_url) and not overrides,
+        make_prices(settings, clock),
+        is_endpoint_free=is_private_endpoint(base_url) and not settings.model_prices,
     )

@@ -6,15 +6,16 @@ from datetime import timedelta
 
 from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Disk, Rules
-from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
 from open_agent.agent.toolsets import ToolSource
+from open_agent.backends.absent import AbsentBackend
 from open_agent.backends.native import NativeBackend
+from open_agent.composition.opencode import OpenCode
+from open_agent.composition.rules import make_policy, make_windows
 from open_agent.core.clock import SystemClock
 from open_agent.engine.delegation import Delegations
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Ground, Worker
-from open_agent.models.catalogue import Catalogue
 from open_agent.models.router import ModelRouter
 from open_agent.models.sight import Sight
 from open_agent.settings import Settings
@@ -24,6 +25,11 @@ from open_agent.tools.web.addresses import AddressGuard
 from open_agent.tools.web.fetching import GuardedFetcher
 from open_agent.tools.web.metasearch import MetaSearch
 from open_agent.tools.web.tavily import TavilySearch
+
+NO_OPENCODE = (
+    "This run was handed to OpenCode, and none is set up here. Set OPENCODE_BASE_URL or"
+    " OPENCODE_MANAGED=true, start the server again, and go on."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +45,18 @@ def make_collaborators(
     settings: Settings, database: Database, models: ModelRouter, feed: Feed, reach: Reach
 ) -> Collaborators:
     """What every run of the server shares."""
-    windows = Catalogue(
-        settings.openrouter_base_url,
-        output_tokens=settings.max_output_tokens,
-        **({"context_tokens": settings.context_window} if settings.context_window else {}),
-    )
     return Collaborators(
         log=database.log,
         rules=Rules(
             prices=models,
-            windows=windows,
+            windows=make_windows(settings),
             answer_for=timedelta(seconds=settings.answer_seconds),
             disk=reach.disk,
         ),
         clock=SystemClock(),
         models=models,
         tools=reach.tools,
-        policy=Policy(tuple(Rule(**rule.model_dump()) for rule in settings.approvals)),
+        policy=make_policy(settings),
         delegation=Delegations(
             database.log, database.missions, feed, SystemClock(), database.host_id
         ),
@@ -72,13 +73,18 @@ def make_guard(settings: Settings, own_ports: Collection[int]) -> AddressGuard:
     return AddressGuard(allow_private=settings.allow_private_hosts, own_ports=lambda: own_ports)
 
 
-def make_worker(settings: Settings, shared: Collaborators, ground: Ground) -> Worker:
+def make_worker(
+    settings: Settings, shared: Collaborators, ground: Ground, opencode: OpenCode | None = None
+) -> Worker:
     """Who carries missions on."""
+    absent = AbsentBackend("opencode", NO_OPENCODE)
     return Worker(
         shared,
         ground,
-        {"native": NativeBackend()},
-        RunDefaults(settings.default_model, settings.fallback_model, settings.limits),
+        {"native": NativeBackend(), "opencode": opencode.backend if opencode else absent},
+        RunDefaults(
+            settings.default_model, settings.fallback_model, settings.limits, settings.backend
+        ),
     )
 
 

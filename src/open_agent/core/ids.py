@@ -5,6 +5,7 @@ passed where a mission's is meant.
 """
 
 import secrets
+import string
 import uuid
 from typing import NewType
 
@@ -14,6 +15,8 @@ MessageId = NewType("MessageId", str)
 CallId = NewType("CallId", str)
 UserId = NewType("UserId", str)
 WorkspaceId = NewType("WorkspaceId", str)
+
+_LETTERS = string.digits + string.ascii_letters
 
 DEFAULT_OWNER = UserId("default")
 """Who owns everything while there is one user."""
@@ -45,3 +48,8 @@ def is_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
+
+
+def new_letters(count: int) -> str:
+    """So many random letters and digits, of 62 kinds."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(count))

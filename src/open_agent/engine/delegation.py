@@ -123,7 +123,12 @@ class Delegations:
                 message_id=MessageId(mission_id),
                 sender=parent.owner_id,
                 content=task.text,
-                options=RunOptions(budget_microdollars=budget, wall_seconds=seconds),
+                options=RunOptions(
+                    # Our own loop delegates, to our own loop.
+                    backend="native",
+                    budget_microdollars=budget,
+                    wall_seconds=seconds,
+                ),
                 cause="delegate",
             ),
             key=f"delegate:{mission_id}",

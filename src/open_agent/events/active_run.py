@@ -4,6 +4,7 @@ Part of `fold.py`, which holds the mission around it.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from open_agent.events.model.model_call import (
 )
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import Instructions, RunWaiting
-from open_agent.events.model.tool import ToolCalled, ToolReturned
+from open_agent.events.model.tool import ToolCalled, ToolOutcome, ToolReturned
 from open_agent.events.record import Record
 
 NOT_THE_PROVIDERS = ("server.stopped", "cancelled")
@@ -47,6 +48,16 @@ class OpenCall(BaseModel):
     """Known once it was called."""
 
 
+class EarlyCall(OpenCall):
+    """A call made while the reply that asks for it was being written, or by a subagent."""
+
+    within: CallId | None = None
+    """The call whose subagent makes it."""
+    outcome: ToolOutcome | None = None
+    result: str = ""
+    """A digest of what came of it."""
+
+
 class Question(BaseModel):
     """What a person was asked about a call, and the answer once there is one."""
 
@@ -63,6 +74,10 @@ class ActiveRun(BaseModel):
     """A run that has started and not finished."""
 
     run_id: RunId
+    seq: int = 0
+    """Its first record."""
+    told: list[int] = Field(default_factory=list[int])
+    """The records that say what it is about: its messages, or the newest edit of each."""
     root_run_id: RunId
     started_at: datetime
     backend: str
@@ -97,8 +112,10 @@ class ActiveRun(BaseModel):
 
     calls: list[OpenCall] = Field(default_factory=list[OpenCall])
     """Of the newest answer, in its order; empty when it asked for none."""
+    early: list[EarlyCall] = Field(default_factory=list[EarlyCall])
+    """Made, and not yet asked for by a complete reply, as backends do that have tools of their own."""
     questions: dict[CallId, Question] = Field(default_factory=dict[CallId, Question])
-    """What was asked about `calls`."""
+    """What was asked about `calls` and `early`."""
     answer_text: str = ""
     """Of the newest answer, when it asked for no calls."""
     finish_reason: str | None = None
@@ -130,8 +147,8 @@ class ActiveRun(BaseModel):
 
     @property
     def unanswered(self) -> list[OpenCall]:
-        """Calls of the newest answer that have no result yet, in order."""
-        return [call for call in self.calls if call.stage != "returned"]
+        """Calls that have no result yet, in order."""
+        return [call for call in (*self.early, *self.calls) if call.stage != "returned"]
 
     @property
     def budget_left(self) -> int | None:
@@ -153,12 +170,12 @@ class ActiveRun(BaseModel):
             case ModelFailed():
                 self._fail(event)
             case ToolCalled():
-                self._mark(event.call_id, "called", event.effect)
+                self._call(event)
             case ToolReturned():
                 self._return(event, record.at)
             case AnswerRequested() | AnswerGiven() | AnswerDefaulted():
                 self._ask_person(event)
-            case RunWaiting(reason="provider.unreachable"):
+            case RunWaiting(reason="provider.unreachable" | "backend.unreachable"):
                 self.parks += 1
                 self.failures = 0
             case NoticeGiven():
@@ -192,14 +209,30 @@ class ActiveRun(BaseModel):
         self.usage = self.usage + usage
         return asked
 
+    def _pay(self, event: ModelAnswered | ModelFailed) -> None:
+        """A subagent's call, beside which the run's own goes on."""
+        self.spent_microdollars += event.cost_microdollars
+        self.usage = self.usage + event.usage
+
     def _answer(self, event: ModelAnswered) -> None:
+        if event.purpose == "subagent":
+            self._pay(event)
+            return
         asked = self._settle(event.cost_microdollars, event.usage)
         if event.purpose == "compaction":
             return
         self.steps_answered += 1
         self.failure, self.failures, self.parks, self.compactions_at_step = None, 0, 0, 0
-        self.calls = [OpenCall(call=call) for call in event.tool_calls]
-        self.questions = {}
+        early = {call.call.call_id: call for call in self.early}
+        self.calls = [
+            OpenCall(call=call, stage=early[call.call_id].stage, effect=early[call.call_id].effect)
+            if call.call_id in early
+            else OpenCall(call=call)
+            for call in event.tool_calls
+        ]
+        ids = {call.call_id for call in event.tool_calls}
+        self.early = [c for c in self.early if c.stage != "returned" and c.call.call_id not in ids]
+        self.questions = {id_: asked for id_, asked in self.questions.items() if id_ in early}
         self.answer_text = "" if event.tool_calls else cut_to_bytes(event.text, RESULT_BYTES)
         self.finish_reason = event.finish_reason
         if asked is not None:
@@ -213,8 +246,14 @@ class ActiveRun(BaseModel):
         if event.tool_calls:
             written = (f"{call.name}\0{call.arguments}" for call in event.tool_calls)
             self.signatures = [*self.signatures, _digest(*written)][-SIGNATURES_KEPT:]
+            self._count_early(
+                [early[call.call_id] for call in event.tool_calls if call.call_id in early]
+            )
 
     def _fail(self, event: ModelFailed) -> None:
+        if event.purpose == "subagent":
+            self._pay(event)
+            return
         self._settle(event.cost_microdollars, event.usage)
         if event.code in NOT_THE_PROVIDERS:
             return
@@ -244,25 +283,56 @@ class ActiveRun(BaseModel):
             if call.call.call_id == call_id:
                 call.stage, call.effect = stage, effect or call.effect
 
+    def _call(self, event: ToolCalled) -> None:
+        if any(call.call.call_id == event.call_id for call in self.calls):
+            self._mark(event.call_id, "called", event.effect)
+            return
+        call = RequestedCall(call_id=event.call_id, name=event.name, arguments="{}")
+        self.early.append(
+            EarlyCall(call=call, stage="called", effect=event.effect, within=event.within)
+        )
+
     def _return(self, event: ToolReturned, at: datetime) -> None:
         if self.disk_told_at and self.step > self.disk_told_step:
             self.disk_tried_at = self.disk_tried_at or at
         self.delegated_microdollars += event.cost_microdollars
+        for call in self.early:
+            if call.call.call_id == event.call_id:
+                call.stage, call.outcome = "returned", event.outcome
+                call.result = _digest(event.outcome, event.content)
+                return
         is_first = not any(
             call.call.name == event.name and call.stage == "returned" for call in self.calls
         )
         self._mark(event.call_id, "returned", None)
-        if event.outcome == "failed" and is_first:
-            # A step counts once: calls made together were all made before any answer was seen.
-            self.tool_failures[event.name] = self.tool_failures.get(event.name, 0) + 1
-        elif event.outcome == "ok":
-            self.tool_failures.pop(event.name, None)
-        if not self.tool_failures:
-            self.notices.pop("tool_failing", None)
+        self._count(event.name, event.outcome, is_first=is_first)
         if self.signatures:
             self.signatures[-1] = _digest(self.signatures[-1], event.outcome, event.content)
+        self._forget_repeats()
+
+    def _count_early(self, calls: Sequence[EarlyCall]) -> None:
+        """As `_return`, for calls of the newest answer that had returned before it came."""
+        names: set[str] = set()
+        for call in calls:
+            if call.outcome is not None:
+                self._count(call.call.name, call.outcome, is_first=call.call.name not in names)
+                names.add(call.call.name)
+                self.signatures[-1] = _digest(self.signatures[-1], call.result)
+        self._forget_repeats()
+
+    def _forget_repeats(self) -> None:
         if not self.unanswered and count_repeats(self.signatures) < 2:
             self.notices.pop("repeating", None)
+
+    def _count(self, name: str, outcome: ToolOutcome, *, is_first: bool) -> None:
+        """Remember how a call of the newest answer went."""
+        if outcome == "failed" and is_first:
+            # A step counts once: calls made together were all made before any answer was seen.
+            self.tool_failures[name] = self.tool_failures.get(name, 0) + 1
+        elif outcome == "ok":
+            self.tool_failures.pop(name, None)
+        if not self.tool_failures:
+            self.notices.pop("tool_failing", None)
 
     def _compact(self) -> None:
         self.compactions_at_step += 1

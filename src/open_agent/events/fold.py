@@ -6,18 +6,19 @@ from a `history.compacted` equals starting from the beginning.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from open_agent.core.ids import CallId, MessageId, RunId, WorkspaceId
+from open_agent.core.ids import CallId, MessageId, WorkspaceId
 from open_agent.core.mission import MissionKind
 from open_agent.events.active_run import ActiveRun
+from open_agent.events.model.backend import BackendPrompted
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import Delivery, MessageReceived, RunOptions
 from open_agent.events.model.mission import MissionCreated, Parent
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked
+from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.queue import (
     MessageEdited,
     MessageMoved,
@@ -46,6 +47,15 @@ class PendingMessage(BaseModel):
     options: RunOptions
 
 
+class BackendSession(BaseModel):
+    """A backend's own conversation about this mission."""
+
+    backend: str
+    session_id: str
+    seq: int
+    """The newest record with which it was told something."""
+
+
 class MissionState(BaseModel):
     """Everything about a mission that decisions need."""
 
@@ -59,11 +69,15 @@ class MissionState(BaseModel):
     kind: MissionKind = MissionKind.TASK
     model: str | None = None
     """For runs whose message names none."""
+    backend: str | None = None
+    """The same for who carries them out."""
     parent: Parent | None = None
     pending: list[PendingMessage] = Field(default_factory=list[PendingMessage])
     """Messages that the model has not been asked about, oldest first."""
     run: ActiveRun | None = None
     last_run: RunFinished | None = None
+    sessions: dict[str, BackendSession] = Field(default_factory=dict[str, BackendSession])
+    """By backend: where its next run goes on. A fork begins without."""
     call_ids: list[CallId] = Field(default_factory=list[CallId])
     """The newest call ids of the mission, oldest first: none of them may be used again."""
     is_cancelled_early: bool = False
@@ -83,8 +97,7 @@ class MissionState(BaseModel):
             case MessageReceived():
                 self._receive(record.seq, event)
             case RunStarted():
-                assert record.run_id is not None
-                self._start(record.run_id, record.at, event)
+                self._start(record, event)
             case RunFinished():
                 self.run, self.last_run, self.is_cancelled_early = None, event, False
             case MissionCreated():
@@ -93,7 +106,8 @@ class MissionState(BaseModel):
                     event.workspace_id,
                     event.is_workspace_ours,
                 )
-                self.model, self.parent = event.model, event.parent
+                self.model, self.backend = event.model, event.backend
+                self.parent = event.parent
             case CancelRequested():
                 self._cancel()
             case MessageEdited() | MessageMoved() | MessageRemoved() | QueueReleased():
@@ -148,8 +162,20 @@ class MissionState(BaseModel):
         event = record.event
         if self.run is not None:
             self.run.advance(record)
-            if isinstance(event, WorkspacePrepared):
+        match event:
+            case WorkspacePrepared() if self.run is not None:
                 self.run.instructions = event.instructions
+            case BackendPrompted():
+                self.sessions[event.backend] = BackendSession(
+                    backend=event.backend, session_id=event.session_id, seq=record.seq
+                )
+                told = set(event.message_ids)
+                self.pending = [m for m in self.pending if m.message_id not in told]
+            case NoticeGiven(kind="forked"):
+                # Copied with the rest; the other mission goes on with them.
+                self.sessions = {}
+            case _:
+                pass
         if isinstance(event, ModelAnswered):
             self.call_ids += (call.call_id for call in event.tool_calls)
             del self.call_ids[:-CALL_IDS_KEPT]
@@ -162,13 +188,17 @@ class MissionState(BaseModel):
         if self.run is not None and message.delivery == "interrupt":
             self.run.is_interrupted = True
 
-    def _start(self, run_id: RunId, at: datetime, event: RunStarted) -> None:
+    def _start(self, record: Record, event: RunStarted) -> None:
+        assert record.run_id is not None
         taken = set(event.message_ids)
+        places = {message.message_id: message.edited or message.seq for message in self.pending}
         self.pending = [message for message in self.pending if message.message_id not in taken]
         self.run = ActiveRun(
-            run_id=run_id,
+            run_id=record.run_id,
+            seq=record.seq,
+            told=[places[id_] for id_ in event.message_ids if id_ in places],
             root_run_id=event.root_run_id,
-            started_at=at,
+            started_at=record.at,
             backend=event.backend,
             model=event.model,
             fallback_model=event.fallback_model,

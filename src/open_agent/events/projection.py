@@ -19,6 +19,7 @@ from open_agent.events.model.answer import (
     AnswerRequested,
     QuestionKind,
 )
+from open_agent.events.model.backend import BackendNoted, BackendPrompted, FilesChanged
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
@@ -160,11 +161,18 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
     match event:
         case ToolCalled() | ToolReturned() | NoticeGiven() | RunRecovered() | HistoryCompacted():
             _go_on(row)
-        case WorkspaceAwaited() | WorkspacePrepared():
-            _go_on(row)
         case ModelAsked() | ModelAnswered() | ModelFailed():
             _go_on(row)
             _take_model_call(row, event, is_copy=record.seq <= row.copies_until)
+        case (
+            WorkspaceAwaited()
+            | WorkspacePrepared()
+            | BackendPrompted()
+            | BackendNoted()
+            | FilesChanged()
+        ):
+            _go_on(row)
+            _take_prompt(row, event)
         case RunStarted() | RunWaiting() | RunFinished():
             _live(row, event, record.run_id)
         case UnknownEvent():
@@ -264,7 +272,9 @@ def _take_answer(row: MissionRow, event: AnswerRequested | AnswerGiven | AnswerD
     """A question is asked, or settled: a run that waits for it goes on."""
     if isinstance(event, AnswerRequested):
         asked = OpenQuestion(event.call_id, _clean(event.name), event.kind, event.until)
-        row.questions = (*row.questions, asked)
+        # A call that was allowed may still have a question of its own.
+        others = (each for each in row.questions if each.call_id != event.call_id)
+        row.questions = (*others, asked)
         return
     row.questions = tuple(
         replace(question, is_settled=True) if question.call_id == event.call_id else question
@@ -273,6 +283,13 @@ def _take_answer(row: MissionRow, event: AnswerRequested | AnswerGiven | AnswerD
     if row.run_state is RunState.WAITING:
         at = row.updated_at
         row.wake_at = row.ready_at = at if row.wake_at is None else min(at, row.wake_at)
+
+
+def _take_prompt(row: MissionRow, event: object) -> None:
+    """A backend is told what steers it, which waits no longer."""
+    if isinstance(event, BackendPrompted) and event.cause == "steer":
+        row.queued = max(0, row.queued - len(event.message_ids))
+        row.steered = max(0, row.steered - len(event.message_ids))
 
 
 def _start_run(row: MissionRow, event: RunStarted, run_id: RunId | None) -> None:

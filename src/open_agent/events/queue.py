@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from open_agent.core.errors import Conflict, LimitReached, NotFound, OpenAgentError
 from open_agent.core.ids import MessageId, MissionId
 from open_agent.events.model.answer import AnswerGiven
+from open_agent.events.model.backend import BackendPrompted
 from open_agent.events.model.message import Delivery, MessageReceived
 from open_agent.events.model.model_call import ModelAsked
 from open_agent.events.model.queue import MessageEdited, MessageMoved, MessageRemoved
@@ -58,7 +59,10 @@ QueueChange = QueueRow | Taken | SteeringTaken
 """A row to write over whatever the message had, or rows to drop."""
 
 CHANGES_QUEUE = frozenset(
-    ("message.received", "run.started", "model.asked", "message.removed", "message.moved")
+    (
+        *("message.received", "run.started", "model.asked", "backend.prompted"),
+        *("message.removed", "message.moved"),
+    )
 )
 """The events that change a queue; asked first, since nearly all do not."""
 
@@ -79,6 +83,8 @@ def project_queue(row: MissionRow, record: Record, queue: ReadQueue) -> QueueCha
             return Taken(row.id, tuple(event.message_ids))
         case ModelAsked() if event.purpose == "step" and row.steered:
             return SteeringTaken(row.id)
+        case BackendPrompted() if event.cause == "steer":
+            return Taken(row.id, tuple(event.message_ids))
         case MessageRemoved():
             return Taken(row.id, (event.message_id,))
         case MessageMoved():

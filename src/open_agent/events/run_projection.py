@@ -60,6 +60,11 @@ def project_run(row: RunRow | None, owner: UserId, record: Record) -> RunRow | N
         case ModelAsked() if row.finished_at is None:
             amount = event.reserved_microdollars
             return replace(row, asked=row.asked + amount, reserved=row.reserved + amount)
+        case ModelAnswered(purpose="subagent") | ModelFailed(purpose="subagent"):
+            # Beside the call of the run itself, whose reservation stays.
+            return replace(
+                row, spent=row.spent + event.cost_microdollars, usage=row.usage + event.usage
+            )
         case ModelAnswered() | ModelFailed():
             is_step = isinstance(event, ModelAnswered) and event.purpose == "step"
             return replace(

@@ -85,7 +85,7 @@ class Conversation:
 
     A person's message waits for the run that takes it; a steering one for the next moment when no
     model call is in flight and no tool call is open. The results of one reply stand right after
-    it, in the order of its calls.
+    it, in the order of its calls; those that a backend had before its reply was complete wait for it.
 
     Args:
         tools: The schemas of the tools, in the form of the wire.
@@ -102,8 +102,10 @@ class Conversation:
         self._waiting: list[_Waiting] = []
         self._missing: set[int] = set()
         self._open: _OpenReply | None = None
+        self._early: dict[str, str] = {}
         self._is_active = False
         self._is_in_flight = False
+        self._is_backends = False
         self._asked_model = ""
         self._restored_upto = 0
         self.is_seeing = False
@@ -164,16 +166,18 @@ class Conversation:
                 self._wait(seq, event)
             case ModelAsked():
                 self._is_in_flight, self._asked_model = True, event.model
+                self._is_backends = event.backend_id is not None
             case ModelAnswered():
                 self._answer(seq, event)
             case ToolReturned():
                 self._return(seq, event)
             case ModelFailed() | RunRecovered():
-                self._is_in_flight = False
+                self._stop_waiting(event)
             case RunStarted():
                 self._start(seq, event)
             case RunFinished():
-                self._is_active = self._is_in_flight = False
+                self._early = {}
+                self._is_active = self._is_in_flight = self._is_backends = False
                 self._close(seq)
             case HistoryCompacted() if event.upto_seq > self._restored_upto:
                 self._shorten(event)
@@ -294,6 +298,8 @@ class Conversation:
                 self._place(seq, item)
 
     def _answer(self, seq: int, event: ModelAnswered) -> None:
+        if event.purpose == "subagent":
+            return
         self._is_in_flight = False
         if event.purpose == "compaction":
             return
@@ -311,17 +317,37 @@ class Conversation:
                 is_active=self._is_active,
             )
         )
+        early, self._early = self._early, {}
         if event.tool_calls:
-            self._open = _OpenReply(seq, event.tool_calls)
+            mine = {
+                str(c.call_id): early[c.call_id] for c in event.tool_calls if c.call_id in early
+            }
+            self._open = _OpenReply(seq, event.tool_calls, mine)
+            self._close_if_answered(seq)
+
+    def _stop_waiting(self, event: ModelFailed | RunRecovered) -> None:
+        """No reply is to come any more, or none of those that the conversation knows of."""
+        match event:
+            case ModelFailed(purpose="subagent"):
+                pass
+            case RunRecovered() if self._is_backends:
+                pass  # What a backend was writing is taken up, not asked for again.
+            case _:
+                self._is_in_flight = False
 
     def _return(self, seq: int, event: ToolReturned) -> None:
         reply = self._open
-        if reply is None or not reply.takes(event.call_id):
-            return
-        reply.results[event.call_id] = event.content
-        if event.images:
-            reply.images[event.call_id] = event.images
-        if len(reply.results) == len(reply.calls):
+        if reply is not None and reply.takes(event.call_id):
+            reply.results[event.call_id] = event.content
+            if event.images:
+                reply.images[event.call_id] = event.images
+            self._close_if_answered(seq)
+        elif event.within is None and self._is_in_flight:
+            self._early.setdefault(event.call_id, event.content)
+
+    def _close_if_answered(self, seq: int) -> None:
+        reply = self._open
+        if reply is not None and len(reply.results) == len(reply.calls):
             self._close(seq)
 
     def _close(self, seq: int) -> None:
@@ -343,7 +369,7 @@ class Conversation:
 
     def _settle(self, seq: int) -> None:
         """Give waiting messages their place, where this is a moment for it."""
-        if not self._waiting or self._is_in_flight or self._open is not None:
+        if not self._waiting or self._is_in_flight or self._early or self._open is not None:
             return
         for item in list(self._waiting):
             if item.kind == "notice" or (item.is_steering and self._is_active):

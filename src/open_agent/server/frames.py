@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from open_agent.events.delta import Delta
 from open_agent.events.log import EncodedRecord
+from open_agent.events.model.backend import BackendNoted
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.model_call import ModelAnswered, ModelFailed
 from open_agent.events.model.run import RunFinished
@@ -27,9 +28,10 @@ from open_agent.server.wire import (
     task_result,
 )
 
-SHOWN_TYPES = frozenset(
-    {"model.answered", "model.failed", "tool.called", "tool.returned", "run.finished"}
-)
+SHOWN_TYPES = frozenset({
+    "model.answered", "model.failed", "tool.called", "tool.returned", "backend.noted",
+    "run.finished",
+})  # fmt: skip
 """Events that a task's log and stream show; all others become no frame."""
 
 
@@ -56,9 +58,11 @@ def entries(record: Record) -> list[LogEntry]:
     | `tool.called` | `tool_call`: the name, a space, the arguments as JSON |
     | `tool.returned` | `tool_result`: what the model was shown |
     | `model.failed` | `error` |
+    | `backend.noted` | `thinking`: what the backend did |
     | `run.finished` | `error` when the task failed |
 
-    A model call that compacts the history is housekeeping and not shown. Blank texts are left out.
+    What a subagent says is `thinking`, all of it. A model call that compacts the history is
+    housekeeping and not shown. Blank texts are left out.
     """
     event = record.event
     found: list[tuple[EntryType, str]] = []
@@ -72,8 +76,12 @@ def entries(record: Record) -> list[LogEntry]:
         case ModelAnswered() if event.purpose == "step":
             kind = EntryType.THINKING if event.tool_calls else EntryType.RESPONSE
             found = [(EntryType.THINKING, event.reasoning), (kind, event.text)]
-        case ModelFailed() if event.purpose == "step":
+        case ModelAnswered(purpose="subagent"):
+            found = [(EntryType.THINKING, event.reasoning), (EntryType.THINKING, event.text)]
+        case ModelFailed() if event.purpose != "compaction":
             found = [(EntryType.ERROR, event.message)]
+        case BackendNoted():
+            found = [(EntryType.THINKING, event.message)]
         case RunFinished() if STATUS_OF_OUTCOME[event.outcome] is TaskStatus.FAILED:
             found = [(EntryType.ERROR, event.result)]
         case _:

@@ -1,14 +1,15 @@
-"""What a new mission may be given: a model that can be called, a directory to work in."""
+"""What a new mission may be given: who works on it, with which model, and in which directory."""
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 
 from open_agent.core.errors import Invalid
 from open_agent.core.ids import MissionId
+from open_agent.services.backends import Backends
 
 LONGEST_MODEL_NAME = 200
 
@@ -21,25 +22,44 @@ class Places:
         working_dir: Workspaces that we make lie below it, in `workspaces/`.
         host_id: Names the `DATA_DIR` that workspaces lie beside.
         data_dir: Where the server keeps its own; nobody works in it.
-        why_unusable: Says why a model cannot be called here, or nothing when it can.
+        why_unusable: Says why our own loop cannot call a model, or nothing when it can.
+        backends: Who may carry runs out.
     """
 
     working_dir: Path
     host_id: str
     data_dir: Path
     why_unusable: Callable[[str | None], str | None]
+    backends: Backends = field(default_factory=Backends)
 
-    def checked_model(self, model: str | None) -> str | None:
-        """The model's name without surrounding space; none when the default is meant.
+    def checked_backend(self, backend: str | None) -> str | None:
+        """A backend's name; none when the default is meant.
 
         Raises:
-            Invalid: No such model can be called here (`model.unusable`).
+            Invalid: There is none of this name here (`backend.unknown`).
+        """
+        return self.backends.checked(backend)
+
+    async def checked_model(self, model: str | None, backend: str | None = None) -> str | None:
+        """The name under which a model is recorded; none when the default is meant.
+
+        Args:
+            model: As somebody wrote it.
+            backend: Who is to call it, checked; none is the default.
+
+        Raises:
+            Invalid: No such model can be called here (`model.unusable`, `model.unknown`,
+                `model.ambiguous`), or it is no name (`model.invalid`).
+            Unavailable: The backend has to be asked for its models, and cannot be.
         """
         name = (model or "").strip() or None
         if name is not None and (len(name) > LONGEST_MODEL_NAME or not name.isprintable()):
             raise Invalid(
                 "model.invalid", "The model's name is not one. Use a name as its list has it."
             )
+        others = self.backends.models_of(backend)
+        if others is not None:
+            return await others.checked(name)
         reason = self.why_unusable(name)
         if reason is not None:
             raise Invalid("model.unusable", reason, {"model": name})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from open_agent.backends.opencode.server import OpenCodeServer
 from open_agent.core.actor import Actor
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.run import RunState
@@ -54,6 +55,7 @@ class Installation:
         engine: Which engine: `embedded` or `distributed`.
         endpoint: The model endpoint's address, without credentials.
         data_dir: Where it keeps what it keeps.
+        backend: Who carries out runs that name nobody.
         libraries: Versions of what the server stands on.
     """
 
@@ -64,6 +66,7 @@ class Installation:
     endpoint: str
     default_model: str
     data_dir: str
+    backend: str = "native"
     libraries: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -89,6 +92,37 @@ class Status:
     running: int
 
 
+@dataclass(frozen=True, slots=True)
+class OpenCodeHealth:
+    """How OpenCode is.
+
+    Attributes:
+        kind: `managed` is ours, `attached` was there.
+        phase: `stopped` (starts with the first run), `starting`, `ready` or `failed`.
+        version: Its version, as far as it said one.
+        code: What is wrong, as a stable code; empty when nothing is.
+        problem: The same for whoever may know where it is.
+        summary: The same for everybody.
+    """
+
+    kind: str
+    phase: str
+    version: str | None
+    code: str
+    problem: str
+    summary: str
+
+
+_SUMMARIES = {
+    "opencode.unreachable": "It does not answer.",
+    "opencode.not_installed": "The program is not there.",
+    "opencode.version": "It is not a version 1.x, which is the one that can be spoken to.",
+    "opencode.unauthenticated": "It answers whoever asks, so it is not used.",
+    "opencode.password": "It wants another password.",
+    "opencode.plugin": "It does not load our plugin: commands can read its password.",
+}
+
+
 class System:
     """What the server says about itself."""
 
@@ -98,11 +132,23 @@ class System:
         readiness: Readiness,
         engine: Engine,
         missions: Missions,
+        opencode: OpenCodeServer | None = None,
     ) -> None:
         self.installation = installation
         self.readiness = readiness
         self._engine = engine
         self._missions = missions
+        self._opencode = opencode
+
+    async def opencode(self) -> OpenCodeHealth | None:
+        """How OpenCode is; none where none is set up. Waits half a second at most."""
+        if self._opencode is None:
+            return None
+        state = await self._opencode.state()
+        summary = _SUMMARIES.get(state.code, "It cannot be used.") if state.code else ""
+        return OpenCodeHealth(
+            state.kind, state.phase, state.version, state.code, state.problem, summary
+        )
 
     async def status(self, actor: Actor) -> Status:
         """Ask the database and the engine how they are."""

@@ -40,6 +40,7 @@ class TaskRequest:
     working_dir: str | None = None
     budget_cents: int | None = None
     workspace: WorkspaceChoice | None = None
+    backend: str | None = None
 
 
 class Tasks:
@@ -72,16 +73,25 @@ class Tasks:
             key: Made by the client; the same key again returns the task of the first time.
 
         Raises:
-            Invalid: The instruction is empty or too long, or the directory or model unusable.
+            Invalid: The instruction is empty or too long, or the directory, model or backend
+                unusable.
+            Unavailable: The backend has to be asked for its models, and cannot be.
             Conflict: The key was used for another request.
         """
         _check(request.instruction)
-        self._places.checked_model(request.model)
+        backend = self._places.checked_backend(request.backend)
+        options = RunOptions(
+            model=await self._places.checked_model(request.model, backend),
+            backend=backend,
+            budget_microdollars=None
+            if request.budget_cents is None
+            else from_cents(request.budget_cents),
+        )
         mission_id = MissionId(new_uuid())
         choice = choice_of(request.working_dir, request.workspace)
         place = await self._reserving.reserve(actor, choice, mission_id, "task")
         try:
-            opened = await self._open(actor, request, mission_id, place, key)
+            opened = await self._open(actor, request, options, mission_id, place, key)
         except OpenAgentError:
             await self._reserving.give_up(place)
             raise
@@ -94,6 +104,7 @@ class Tasks:
         self,
         actor: Actor,
         request: TaskRequest,
+        options: RunOptions,
         mission_id: MissionId,
         place: Reservation,
         key: str | None,
@@ -113,12 +124,7 @@ class Tasks:
                 message_id=MessageId(new_uuid()),
                 sender=actor.user_id,
                 content=request.instruction,
-                options=RunOptions(
-                    model=self._places.checked_model(request.model),
-                    budget_microdollars=None
-                    if request.budget_cents is None
-                    else from_cents(request.budget_cents),
-                ),
+                options=options,
             ),
             key=key,
             digest=_digest(request),
@@ -206,4 +212,6 @@ def _digest(request: TaskRequest) -> str:
         request.budget_cents,
         *digest_fields(request.workspace),
     ]
+    if request.backend is not None:
+        fields.append(request.backend)
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

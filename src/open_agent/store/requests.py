@@ -9,6 +9,7 @@ from open_agent.core.ids import MissionId, RunId, UserId
 from open_agent.events.codec import encode_event
 from open_agent.events.log import Copy
 from open_agent.events.model.answer import AnswerDefaulted
+from open_agent.events.model.backend import BackendPrompted
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated
 from open_agent.events.model.model_call import ModelAsked
@@ -17,7 +18,7 @@ from open_agent.events.model.union import Event, ExternalEvent
 
 MAX_KEY_CHARACTERS = 255
 
-_DECIDED = (RunStarted, ModelAsked, RunWaiting, RunFinished, AnswerDefaulted)
+_DECIDED = (RunStarted, ModelAsked, RunWaiting, RunFinished, AnswerDefaulted, BackendPrompted)
 
 
 @dataclass(frozen=True, slots=True)

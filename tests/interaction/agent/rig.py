@@ -15,6 +15,7 @@ from open_agent.agent.limits import Rules
 from open_agent.agent.policy import Policy, Rule
 from open_agent.agent.start import RunDefaults
 from open_agent.agent.toolsets import FixedTools, ToolSource
+from open_agent.backends.absent import AbsentBackend
 from open_agent.backends.native import NativeBackend
 from open_agent.core.clock import SystemClock
 from open_agent.core.ids import CallId, MessageId, MissionId, UserId, WorkspaceId, new_uuid
@@ -330,7 +331,7 @@ async def rig_on(
         worker = Worker(
             shared,
             Ground(isolation, NothingToMake(), processes),
-            {"native": NativeBackend()},
+            {"native": NativeBackend(), "gone": AbsentBackend("gone", "Bring it back.")},
             RunDefaults("test/model", fallback, Limits()),
         )
         made = Rig(database, worker, model, feed, processes, workspace)

@@ -27,6 +27,14 @@ async def test_a_run_that_we_cannot_carry_on_ends_and_says_so(tmp_path: Path) ->
     assert "its log says how" in ended.end.result
 
 
+async def test_a_run_for_a_backend_that_is_not_here_any_more_says_so(tmp_path: Path) -> None:
+    async with rig(tmp_path, say(Turn(text="Done."))) as r:
+        ended = await r.run(backend="gone")
+        assert not r.worker.contexts
+    assert (ended.end.outcome, ended.end.reason) == (Outcome.FAILED, "backend.unknown")
+    assert ended.end.result == "Bring it back."
+
+
 async def test_a_worker_whose_lease_is_lost_appends_nothing_more(tmp_path: Path) -> None:
     rigs: list[Rig] = []
 

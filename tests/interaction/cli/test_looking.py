@@ -143,6 +143,25 @@ def test_doctor_names_wrong_settings_and_unknown_models(alone: Cli) -> None:
     assert [found["name"] for found in findings if found["level"] == "FAIL"] == ["model"]
 
 
+@requirement("backends:health")
+def test_doctor_looks_at_the_opencode_of_the_settings(alone: Cli) -> None:
+    def opencode(**settings: str) -> dict[str, str]:
+        ended = Cli(alone.home, alone.model_url, settings).call("doctor", "--json", code=None)
+        (found,) = [each for each in json.loads(ended.stdout) if each["name"] == "opencode"]
+        return found
+
+    nobody = opencode(OPENCODE_BASE_URL="http://127.0.0.1:9")
+    assert (nobody["level"], "opencode.unreachable" in nobody["text"]) == ("FAIL", True)
+    assert "OPENCODE_BASE_URL" in nobody["mend"]
+    alone.home.mkdir(exist_ok=True)
+    for version, level in (("1.18.33", "OK"), ("2.0.1", "FAIL"), ("what?", "FAIL")):
+        program = alone.home / "opencode"
+        program.write_text(f"#!/bin/sh\necho {version}\n")
+        program.chmod(0o755)
+        found = opencode(OPENCODE_MANAGED="true", OPENCODE_PROGRAM=str(program))
+        assert (found["level"], bool(found["mend"])) == (level, level == "FAIL"), found
+
+
 @requirement("cli:completion:installed")
 def test_the_shell_completes_commands(alone: Cli) -> None:
     env = {

@@ -49,6 +49,8 @@ def test_a_run_that_is_stopped_elsewhere_exits_with_4(served: Cli) -> None:
         ["run"],
         ["run", " "],
         ["run", "x", "--model", " \x07"],
+        ["run", "x", "--backend", "nobody"],
+        ["message", "new", "x", "--backend", "opencode"],
         ["run", "x", "--url", "nowhere"],
         ["run", "x", "--env-file", "/nowhere/.env"],
         ["show", "00000000-0000-4000-8000-000000000000"],

@@ -13,6 +13,8 @@ from fastapi import FastAPI
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from open_agent.backends.opencode.models import OpenCodeModels
+from open_agent.backends.opencode.server import OpenCodeServer
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import MessageId, MissionId, RunId, UserId, new_uuid
 from open_agent.core.mission import MissionKind
@@ -24,6 +26,7 @@ from open_agent.server.http import HttpOptions, create_app
 from open_agent.server.services import Services
 from open_agent.services.access.assembly import Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
+from open_agent.services.backends import Backends
 from open_agent.services.control.assembly import ControlParts, open_control
 from open_agent.services.mcp.assembly import McpParts, open_mcp
 from open_agent.services.missions import MissionEvents
@@ -67,6 +70,14 @@ INSTALLATION = Installation(
 
 STRANGERS = HttpOptions(is_own_account=lambda client, server: False)
 """Programs of whom the kernel says that they run under another account."""
+
+
+@dataclass(frozen=True)
+class OpenCode:
+    """An OpenCode that there is beside our own loop."""
+
+    server: OpenCodeServer
+    models: OpenCodeModels
 
 
 @dataclass
@@ -167,6 +178,7 @@ async def server(
     rules: AccessRules | None = None,
     hasher: PasswordHash | None = None,
     clock: Clock | None = None,
+    opencode: OpenCode | None = None,
 ) -> AsyncGenerator[Rig]:
     """The application over a database in `folder`; what a folder holds is found again.
 
@@ -184,6 +196,7 @@ async def server(
             host_id=db.host_id,
             data_dir=folder / "data",
             why_unusable=lambda model: None,
+            backends=Backends(others={"opencode": opencode.models} if opencode else {}),
         )
         rules = replace(rules or AccessRules(TOKEN, SECRET), is_dev_mode=is_dev_mode)
         stop_work = Work(db.log, db.missions).stop
@@ -207,7 +220,13 @@ async def server(
             control=open_control(db, control),
             processes=KeptProcesses(db.missions, processes),
             stats=Stats(db.missions),
-            system=System(INSTALLATION, Readiness(Phase.READY), engine, db.missions),
+            system=System(
+                INSTALLATION,
+                Readiness(Phase.READY),
+                engine,
+                db.missions,
+                opencode.server if opencode else None,
+            ),
             access=access,
             mcp=mcp,
             clock=clock,
@@ -228,10 +247,13 @@ async def served(
     options: HttpOptions | None = None,
     is_durable: bool = True,
     rules: AccessRules | None = None,
+    opencode: OpenCode | None = None,
 ) -> AsyncGenerator[tuple[Rig, httpx2.AsyncClient]]:
     """A server, and a client that has its token."""
     async with (
-        server(folder, options=options, is_durable=is_durable, rules=rules) as rig,
+        server(
+            folder, options=options, is_durable=is_durable, rules=rules, opencode=opencode
+        ) as rig,
         client_of(rig.app, token=TOKEN) as client,
     ):
         yield rig, client

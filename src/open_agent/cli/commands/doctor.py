@@ -12,6 +12,7 @@ from open_agent.cli.checks import Finding
 from open_agent.cli.connection import connect
 from open_agent.cli.exits import Exit
 from open_agent.cli.model_checks import check_model
+from open_agent.cli.opencode_checks import check_opencode
 from open_agent.cli.options import Place
 from open_agent.cli.rendering.facts import size
 from open_agent.cli.rendering.neutral import neutral, neutral_json
@@ -77,6 +78,8 @@ async def _examine(session: Session) -> list[Finding]:
         findings.append(await checks.check_browser(settings))
         activity = f"asking {settings.openrouter_base_url}"
         findings += await check_model(settings)
+        activity = "looking at OpenCode"
+        findings += await check_opencode(settings)
         findings += [checks.check_budget(settings), checks.check_room(settings)]
     return findings
 
@@ -136,7 +139,7 @@ def read_status(url: str, status: dict[str, Any]) -> list[Finding]:
     else:
         problem = str(database["problem"])
         findings.append(Finding("database", "FAIL", problem, "Look at the server's log."))
-    return [*findings, _read_disk(status["disk"])]
+    return [*findings, _read_disk(status["disk"]), *read_opencode(status.get("opencode"))]
 
 
 def _read_disk(disk: dict[str, Any]) -> Finding:
@@ -149,3 +152,14 @@ def _read_disk(disk: dict[str, Any]) -> Finding:
     if disk["free_bytes"] is not None:
         parts.append(f"{size(disk['free_bytes'])} free for workspaces")
     return Finding("room", "OK", "; ".join(parts))
+
+
+def read_opencode(opencode: dict[str, Any] | None) -> list[Finding]:
+    """What the server says of its OpenCode; that it is only started later is not worth a line."""
+    if opencode is None or opencode["phase"] in {"stopped", "starting"}:
+        return []
+    text = f"{opencode['version'] or 'unknown version'} is {opencode['phase']} in the server"
+    if opencode["code"] is None:
+        return [Finding("opencode", "OK", text)]
+    level: checks.Level = "warn" if opencode["phase"] == "ready" else "FAIL"
+    return [Finding("opencode", level, f"{text} ({opencode['code']})", opencode["problem"] or "")]

@@ -1,6 +1,7 @@
 """`open-agent message`: says something to a mission."""
 
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -13,14 +14,28 @@ from open_agent.core.errors import Invalid
 from open_agent.core.ids import new_uuid
 
 
-def send_message(place: Place, mission: str, text: str, *, delivery: str, is_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said, and how.
+
+    Attributes:
+        text: What to say, or `-` for what is on standard input.
+        delivery: When the agent sees it.
+        backend: Who carries it out; of a new mission, all of it.
+    """
+
+    text: str
+    delivery: str = "queue"
+    backend: str | None = None
+
+
+def send_message(place: Place, mission: str, words: Words, *, is_json: bool) -> None:
     """Send it, and say where it went.
 
     Args:
         place: Where settings come from, and which server is meant.
         mission: The beginning of an id, `current` or `new`.
-        text: What to say, or `-` for what is on standard input.
-        delivery: When the agent sees it.
+        words: What to say.
         is_json: Print what the server answers.
 
     Raises:
@@ -28,14 +43,18 @@ def send_message(place: Place, mission: str, text: str, *, delivery: str, is_jso
         NotFound: There is no such mission.
     """
     session = open_session(place)
-    content = sys.stdin.read() if text == "-" else text
-    anyio.run(_send, session, mission.strip(), {"content": content, "delivery": delivery}, is_json)
+    content = sys.stdin.read() if words.text == "-" else words.text
+    body = {"content": content, "delivery": words.delivery, "backend": words.backend}
+    given = {name: value for name, value in body.items() if value is not None}
+    anyio.run(_send, session, mission.strip(), given, is_json)
 
 
 async def _send(session: Session, mission: str, body: dict[str, Any], is_json: bool) -> None:
     async with session.connected() as connection:
         if mission == "new":
-            made = await connection.post("/api/control/missions", key=new_uuid())
+            backend = body.pop("backend", None)
+            new = {"backend": backend} if backend else None
+            made = await connection.post("/api/control/missions", new, key=new_uuid())
             body["mission_id"] = made.value["id"]
         elif mission != "current":
             found = await find_mission(session, connection, mission)

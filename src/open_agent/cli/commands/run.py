@@ -32,6 +32,7 @@ class Order:
     folder: Path | None = None
     budget_cents: int | None = None
     workspace: Wanted = field(default_factory=Wanted)
+    backend: str | None = None
     is_json: bool = False
     is_detached: bool = False
     is_quiet: bool = False
@@ -49,6 +50,7 @@ class Order:
             "working_dir": None if self.folder is None else str(self.folder.absolute()),
             "budget_cents": self.budget_cents,
             "workspace": self.workspace.body(),
+            "backend": self.backend,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -13,10 +13,18 @@ from open_agent.cli.rendering.output import Folding, fold_text
 from open_agent.cli.rendering.pieces import Piece, Sheet, Style
 from open_agent.events.model.tool import BackgroundProcess, ToolOutcome, ToolReturned
 
-COMMAND = "run_command"
+COMMANDS = frozenset({"run_command", "bash"})
+"""Tools that run a command, ours and other backends'."""
+PATHS = ("path", "filePath")
+"""Arguments that say of themselves what they are."""
 LONGEST_VALUE = 100
 """Characters of an argument in a heading."""
-SHOWN_BY_A_DIFF = {"edit_file": ("old_text", "new_text"), "write_file": ("content",)}
+SHOWN_BY_A_DIFF = {
+    "edit_file": ("old_text", "new_text"),
+    "write_file": ("content",),
+    "edit": ("oldString", "newString"),
+    "write": ("content",),
+}
 """Arguments that a heading has no need of, by tool."""
 
 _ENDS: dict[ToolOutcome, tuple[str, Style]] = {
@@ -33,10 +41,10 @@ _NEEDS_QUOTES = re.compile(r'[\s"=]|^$')
 def heading(name: str, arguments: Mapping[str, Any]) -> list[Piece]:
     """What is called: a command as one would type it, any other tool with its arguments."""
     command = arguments.get("command")
-    if name != COMMAND or not isinstance(command, str):
+    if name not in COMMANDS or not isinstance(command, str):
         unneeded = SHOWN_BY_A_DIFF.get(name, ())
         keys = [key for key in arguments if key not in unneeded]
-        keys.sort(key=lambda key: key != "path")
+        keys.sort(key=lambda key: key not in PATHS)
         parts = [_argument(key, arguments[key]) for key in keys]
         return [Piece(f"• {neutral(name)}", "call"), Piece("".join(f" {part}" for part in parts))]
     first, *more = neutral(command).strip().split("\n")
@@ -118,7 +126,7 @@ def _argument(key: str, value: Any) -> str:
             return f"{key}: {count(text.count(chr(10)) + 1, 'line')}"
         if _NEEDS_QUOTES.search(text):
             text = '"' + text.replace('"', '\\"') + '"'
-    return _cut(text) if key == "path" else f"{key}={_cut(text)}"
+    return _cut(text) if key in PATHS else f"{key}={_cut(text)}"
 
 
 def _written(value: Any) -> str:

@@ -7,11 +7,12 @@ from open_agent.cli.rendering.neutral import neutral
 from open_agent.cli.rendering.output import Folding, fold_text
 from open_agent.cli.rendering.pieces import Piece, Sheet, Style
 from open_agent.core.money import show_dollars
+from open_agent.events.model.backend import BackendNoted, BackendPrompted, FilesChanged
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated
-from open_agent.events.model.model_call import ModelFailed
+from open_agent.events.model.model_call import ModelAnswered, ModelFailed
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.run import RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.union import Event, UnknownEvent
@@ -33,17 +34,53 @@ def tell(sheet: Sheet, event: Event, folding: Folding, full: str) -> None:
             _tell_recovery(sheet, event)
         case NoticeGiven():
             _tell_lines(sheet, "! The model is told: ", event.content, folding, full, "warn")
+        case HistoryCompacted():
+            sizes = f"{size(event.bytes_before)} to {size(event.bytes_after)}"
+            _aside(sheet, f"(the history was shortened by {event.method}, from {sizes})", "faint")
+        case _:
+            _tell_surroundings(sheet, event)
+
+
+def _tell_surroundings(sheet: Sheet, event: Event) -> None:
+    """Tell what becomes of where a run works, and of whoever carries it out."""
+    match event:
         case WorkspaceAwaited():
             _aside(sheet, f"… {neutral(event.message)}", "faint")
         case WorkspacePrepared():
             branch = f" on branch {neutral(event.branch)}" if event.branch else ""
             read = [f" · instructions from {neutral(found.path)}" for found in event.instructions]
             _aside(sheet, f"The workspace is ready{branch}{''.join(read)}", "faint")
-        case HistoryCompacted():
-            sizes = f"{size(event.bytes_before)} to {size(event.bytes_after)}"
-            _aside(sheet, f"(the history was shortened by {event.method}, from {sizes})", "faint")
+        case BackendPrompted(cause="continue"):
+            _aside(sheet, "… Going on with work that was cut off.", "warn")
+        case BackendNoted():
+            until = f" (until {event.until:%H:%M} UTC)" if event.until else ""
+            _aside(sheet, f"({neutral(event.message)}{until})", "faint")
+        case FilesChanged():
+            _tell_files(sheet, event)
         case _:
             pass
+
+
+def tell_subagent(
+    sheet: Sheet, event: ModelAnswered | ModelFailed, folding: Folding, full: str
+) -> None:
+    """Tell what a subagent says, or that its model failed."""
+    if isinstance(event, ModelFailed):
+        _aside(sheet, f"↳ ✗ {neutral(event.message)}", "bad")
+    elif event.text.strip():
+        _tell_lines(sheet, "↳ ", event.text.strip(), folding, full, "faint")
+
+
+def _tell_files(sheet: Sheet, event: FilesChanged) -> None:
+    sheet.gap()
+    signs = {"added": "+", "modified": "~", "deleted": "-"}
+    for file in event.files:
+        sheet.line(
+            Piece(f"  {signs[file.status]} {neutral(file.path)}"),
+            Piece(f"  +{file.additions} -{file.deletions}", "faint"),
+        )
+    if event.more:
+        sheet.line(Piece(f"  … and {count(event.more, 'file')} more", "faint"))
 
 
 def tell_message(sheet: Sheet, event: MessageReceived, folding: Folding, full: str) -> None:

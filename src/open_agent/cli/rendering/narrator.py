@@ -110,6 +110,9 @@ class Narrator:
             self._ask(event)
             return
         self._cost_sources.add(event.cost_source)
+        if event.purpose == "subagent":
+            life.tell_subagent(self._sheet, event, self._foldings.answer, self._full)
+            return
         reply, self._reply = self._reply, None
         if event.purpose == "compaction":
             return
@@ -140,6 +143,7 @@ class Narrator:
 
     def _call(self, event: ToolCalled) -> None:
         call = OpenCall(event.name, event.arguments, self._foldings.output)
+        call.is_inner = event.within is not None
         self._open[event.call_id] = call
         self.activity = calls.brief(event.name, event.arguments)
         if event.effect in CHANGING:
@@ -147,14 +151,17 @@ class Narrator:
 
     def _head(self, call_id: CallId, call: OpenCall) -> None:
         self._sheet.gap()
-        self._sheet.line(*calls.heading(call.name, call.arguments))
+        mark = [Piece("↳ ", "faint")] if call.is_inner else []
+        self._sheet.line(*mark, *calls.heading(call.name, call.arguments))
         self._headed = call_id
 
     def _return(self, event: ToolReturned) -> None:
         call = self._open.pop(event.call_id, None)
         if self._headed != event.call_id:
             wanted = _arguments(self._wanted.get(event.call_id, ""))
-            self._head(event.call_id, call or OpenCall(event.name, wanted, self._foldings.output))
+            again = call or OpenCall(event.name, wanted, self._foldings.output)
+            again.is_inner = event.within is not None
+            self._head(event.call_id, again)
         self._tell_answer(event, call)
         calls.show_end(self._sheet, event, self._kept_in)
         self._sheet.gap()
@@ -165,14 +172,14 @@ class Narrator:
         sheet, folds = self._sheet, self._foldings
         if event.diff is None and call is not None:
             calls.show_attempt(sheet, call.name, call.arguments)
-        if event.name == calls.COMMAND:
+        if event.name in calls.COMMANDS:
             text = "\n".join(command_lines(event.content))
         else:
             text = event.content
         if call is not None and call.has_output:
             call.finish(sheet, text, self._full)
         elif event.diff is None or event.outcome != "ok":
-            is_long = event.name == calls.COMMAND or event.outcome != "ok"
+            is_long = event.name in calls.COMMANDS or event.outcome != "ok"
             calls.show_text(sheet, text, folds.output if is_long else folds.answer, self._full)
         if event.diff is not None:
             calls.show_diff(sheet, event.diff, folds.diff, self._full)

@@ -32,6 +32,8 @@ class OpenCall:
     def __init__(self, name: str, arguments: Mapping[str, Any], folding: Folding) -> None:
         self.name = name
         self.arguments = arguments
+        self.is_inner = False
+        """A subagent makes it."""
         self._output = LineFolder(folding)
         self._written: list[str] = []
 

@@ -50,6 +50,8 @@ class MissionCreated(EventBase):
     """A workspace that has to be made first; absent where the directory is all there is to it."""
     model: str | None = None
     """For runs whose message names none; absent means the server's default."""
+    backend: str | None = None
+    """The same for who carries them out."""
     parent: Parent | None = None
     forked_from: Origin | None = None
 

@@ -14,7 +14,9 @@ CostSource = Literal["reported", "priced", "reserved", "free", "unknown"]
 answer was lost; nobody, because the endpoint charges nothing or refused the call; or nobody,
 because neither the provider nor the price list knows."""
 
-Purpose = Literal["step", "compaction"]
+Purpose = Literal["step", "compaction", "subagent"]
+"""What a call is for. A subagent's is made by a tool call of a backend, and only its cost and its
+words count: the conversation is not its."""
 
 
 class RequestedCall(BaseModel):
@@ -47,6 +49,8 @@ class ModelAsked(EventBase):
     reserved_microdollars: int
     decided_on: int
     """The `seq` of the newest event that the decision knew."""
+    backend_id: str | None = None
+    """The backend's own id of the reply that is written, where it has a conversation of its own."""
 
 
 class ModelAnswered(EventBase):
@@ -72,6 +76,10 @@ class ModelAnswered(EventBase):
     """What the provider wants replayed beside the neutral fields, opaque to everyone else."""
     first_token_ms: int | None = None
     duration_ms: int
+    backend_id: str | None = None
+    """As in `model.asked`. The calls of such a reply may have been made before it was complete."""
+    within: CallId | None = None
+    """Of a subagent's: the tool call that it works for."""
 
 
 class ModelFailed(EventBase):
@@ -95,3 +103,7 @@ class ModelFailed(EventBase):
     cost_microdollars: int
     cost_source: CostSource
     duration_ms: int
+    backend_id: str | None = None
+    """As in `model.asked`."""
+    within: CallId | None = None
+    """Of a subagent's: the tool call that it works for."""

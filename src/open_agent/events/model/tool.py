@@ -33,6 +33,8 @@ class ToolCalled(EventBase):
     effect: Effect
     arguments: dict[str, Any]
     """For people: long texts in it are shortened."""
+    within: CallId | None = None
+    """The call whose subagent makes this one; the model of the run itself does not see it."""
 
 
 class ToolReturned(EventBase):
@@ -56,3 +58,5 @@ class ToolReturned(EventBase):
     background: list[BackgroundProcess] = []
     cost_microdollars: int = 0
     """What runs that the call delegated to have spent; it counts there, not again in this mission."""
+    within: CallId | None = None
+    """As in `tool.called`."""

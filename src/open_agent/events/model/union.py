@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from open_agent.events.model.answer import AnswerDefaulted, AnswerGiven, AnswerRequested
+from open_agent.events.model.backend import BackendNoted, BackendPrompted, FilesChanged
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
@@ -54,7 +55,10 @@ Event = Annotated[
     | AnswerGiven
     | AnswerDefaulted
     | WorkspaceAwaited
-    | WorkspacePrepared,
+    | WorkspacePrepared
+    | BackendPrompted
+    | BackendNoted
+    | FilesChanged,
     Field(discriminator="type"),
 ]
 
@@ -72,7 +76,9 @@ ExternalEvent = (
 )
 """What may be appended without holding the mission's lease."""
 
-DecidedEvent = RunStarted | ModelAsked | RunWaiting | RunFinished | AnswerDefaulted
+DecidedEvent = (
+    RunStarted | ModelAsked | RunWaiting | RunFinished | AnswerDefaulted | BackendPrompted
+)
 """What is refused when the log has moved since it was decided on."""
 
 
@@ -116,4 +122,7 @@ EventType = Literal[
     "answer.defaulted",
     "workspace.awaited",
     "workspace.prepared",
+    "backend.prompted",
+    "backend.noted",
+    "files.changed",
 ]

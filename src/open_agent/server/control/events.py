@@ -101,7 +101,17 @@ class AssistantMessage(ControlEvent):
     at: datetime = Field(description="When it ended.")
 
 
-class Thinking(ControlEvent):
+class WithinEvent(ControlEvent):
+    """What a subagent of a call may have done."""
+
+    within: str | None = Field(
+        default=None,
+        exclude_if=_is_absent,
+        description="The call whose subagent did it, where one did.",
+    )
+
+
+class Thinking(WithinEvent):
     """What the model thinks, or says before it calls tools: all of it so far."""
 
     type: Literal["thinking"] = "thinking"
@@ -109,7 +119,7 @@ class Thinking(ControlEvent):
     done: bool = Field(description="Nothing more is added to it.")
 
 
-class ToolCallEvent(ControlEvent):
+class ToolCallEvent(WithinEvent):
     """A tool is called, or a person is asked something."""
 
     type: Literal["tool_call"] = "tool_call"
@@ -118,7 +128,7 @@ class ToolCallEvent(ControlEvent):
     args: dict[str, Any] = Field(description="Its arguments; long texts in them are shortened.")
 
 
-class ToolResultEvent(ControlEvent):
+class ToolResultEvent(WithinEvent):
     """A tool call has its answer."""
 
     type: Literal["tool_result"] = "tool_result"
@@ -151,9 +161,28 @@ class AgentPhase(ControlEvent):
     """What the agent is about to do."""
 
     type: Literal["agent_phase"] = "agent_phase"
-    phase: str = Field(description="`executing`, `compacting`, `waiting` or `recovering`.")
+    phase: str = Field(
+        description="`executing`, `compacting`, `waiting`, `recovering` or, of a backend, `noted`."
+    )
     detail: str | None = Field(description="The same for a person.")
     agent: str | None = Field(description="Who does it.")
+
+
+class ChangedFileView(Wire):
+    """A file that a run changed."""
+
+    path: str = Field(description="Its path, from the working directory where it lies in there.")
+    additions: int = Field(description="Lines that came.")
+    deletions: int = Field(description="Lines that went.")
+    status: Literal["added", "modified", "deleted"] = Field(description="What became of it.")
+
+
+class FilesChangedEvent(ControlEvent):
+    """What a run has changed, told before it ends."""
+
+    type: Literal["files_changed"] = "files_changed"
+    files: list[ChangedFileView] = Field(description="The files, by path.")
+    more: int = Field(description="Files beyond those that are listed.")
 
 
 class RunStartedEvent(ControlEvent):
@@ -192,7 +221,10 @@ class InputRequested(ControlEvent):
     """A tool call waits for somebody's answer."""
 
     type: Literal["input_requested"] = "input_requested"
-    tool_call_id: str = Field(description="The call, which `tool_call` has shown.")
+    tool_call_id: str = Field(
+        description="What is answered: the call, or `ask:<call>` where a list of options was shown "
+        "in its place."
+    )
     name: str = Field(description="Its tool.")
     until: datetime = Field(description="When the default is taken.")
     default: Any = Field(description="What is taken then.")
@@ -301,6 +333,7 @@ CONTROL_EVENTS: dict[str, type[BaseModel]] = {
     "error": ErrorEvent,
     "mission_status_changed": MissionStatusChangedEvent,
     "agent_phase": AgentPhase,
+    "files_changed": FilesChangedEvent,
     "run_started": RunStartedEvent,
     "run_finished": RunFinishedEvent,
     "approval_requested": ApprovalRequested,

@@ -5,17 +5,16 @@ streams agree. Which frames a record becomes, and in which order, is part of the
 `<owner_seq>.<k>` names the `k`-th frame of the record `owner_seq`.
 """
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import pydantic_core
 
-from open_agent.core.ids import CallId
 from open_agent.core.mission import MissionKind
 from open_agent.core.money import to_cents
 from open_agent.core.run import Outcome
 from open_agent.events.log import EncodedRecord
 from open_agent.events.model.answer import AnswerDefaulted, AnswerGiven, AnswerRequested
+from open_agent.events.model.backend import BackendNoted, BackendPrompted, FilesChanged
 from open_agent.events.model.cancel import CancelRequested
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import (
@@ -39,7 +38,7 @@ from open_agent.events.record import Record
 from open_agent.server.control import events as wire
 from open_agent.server.frames import Frames, decode, frame, to_json
 from open_agent.services.control.about import About
-from open_agent.services.control.answers import APPROVAL
+from open_agent.services.control.answers import APPROVAL, answered_by, is_ours
 from open_agent.services.control.forks import FORKED
 
 OPTIONS_TOOL = "ui_optionList"
@@ -79,10 +78,13 @@ def control_frames(encoded: EncodedRecord, about: About) -> Frames:
     | `model.failed` | `error` |
     | `tool.called` | `tool_call` |
     | `tool.returned` | `tool_result` |
-    | `answer.requested` | `input_requested`; of an approval `tool_call` of `ui_optionList` with \
-`allow` and `deny`, and `approval_requested` |
-    | `answer.given`, `answer.defaulted` | `question_settled`; of an approval `tool_result` first |
-    | `run.waiting`, `run.recovered`, `workspace.awaited` | `agent_phase` |
+    | `answer.requested` | `input_requested`, where the call is no UI tool of ours `tool_call` of \
+`ui_optionList` first; of an approval that with `allow` and `deny`, and `approval_requested` |
+    | `answer.given`, `answer.defaulted` | `question_settled`; where `ui_optionList` was shown for \
+it `tool_result` first |
+    | `run.waiting`, `run.recovered`, `backend.prompted`, `backend.noted`, \
+`workspace.awaited` | `agent_phase` |
+    | `files.changed` | `files_changed` |
     | `run.finished` | `assistant_message`, of a delegated run `run_finished` |
     | `cancel.requested` | `error` |
     | `mission.*`, `message.*`, `queue.*` | the same name with `_` |
@@ -104,22 +106,22 @@ def control_frames(encoded: EncodedRecord, about: About) -> Frames:
     )
 
 
-Place = Mapping[str, Any]
+Place = dict[str, Any]
 
 
 def _events(record: Record, about: About, place: Place) -> list[wire.ControlEvent]:
     event = record.event
     match event:
-        case ToolCalled():
-            return [_tool_call(event.call_id, event.name, event.arguments, place)]
-        case ToolReturned():
-            return [_tool_result(event, place)]
+        case ToolCalled() | ToolReturned():
+            return [_tool_event(event, place)]
         case ModelAsked() | ModelAnswered() | ModelFailed():
             return _model_events(event, place)
         case RunStarted() | RunWaiting() | RunRecovered() | RunFinished():
             return _run_events(record, event, about, place)
         case AnswerRequested() | AnswerGiven() | AnswerDefaulted():
             return _answer_events(event, about.question, place)
+        case BackendPrompted() | BackendNoted() | FilesChanged():
+            return _backend_events(event, place)
         case MessageReceived():
             return [
                 wire.UserMessage(
@@ -154,12 +156,31 @@ def _model_events(
             return [_phase("executing", detail, place, agent=event.model)]
         case ModelAnswered():
             texts = [event.reasoning, event.text if event.tool_calls else ""]
+            if event.purpose == "subagent":
+                texts = [event.reasoning, event.text]
             content = "\n\n".join(text for text in texts if text and not text.isspace())
-            return [wire.Thinking(content=content, done=True, **place)] if content else []
+            told = wire.Thinking(content=content, done=True, within=event.within, **place)
+            return [told] if content else []
         case ModelFailed():
             if event.code in _SILENT_FAILURES:
                 return []
             return [wire.ErrorEvent(message=event.message, code=event.code, **place)]
+
+
+def _backend_events(
+    event: BackendPrompted | BackendNoted | FilesChanged, place: Place
+) -> list[wire.ControlEvent]:
+    match event:
+        case BackendPrompted(cause="continue"):
+            return [_phase("recovering", "Going on with work that was cut off", place)]
+        case BackendPrompted():
+            return [_phase("executing", f"Telling {event.backend}", place, agent=event.backend)]
+        case BackendNoted():
+            phase = "waiting" if event.until else "noted"
+            return [_phase(phase, event.message, place)]
+        case FilesChanged():
+            files = [wire.ChangedFileView(**each.model_dump()) for each in event.files]
+            return [wire.FilesChangedEvent(files=files, more=event.more, **place)]
 
 
 def _run_events(
@@ -218,27 +239,29 @@ def _answer_events(
         return []
     is_default = isinstance(event, AnswerDefaulted)
     answer = question.default if isinstance(event, AnswerDefaulted) else event.answer
-    is_approval = question.kind == "approval"
-    asked = f"{APPROVAL}{event.call_id}" if is_approval else str(event.call_id)
+    asked = answered_by(question)
     settled = wire.AnswerEvent(tool_call_id=asked, is_default=is_default, answer=answer, **place)
-    if not is_approval:
+    if asked == event.call_id:
         return [settled]
     shown = wire.ToolResultEvent(tool_call_id=asked, name=OPTIONS_TOOL, result=answer, **place)
     return [shown, settled]
 
 
 def _question_events(event: AnswerRequested, place: Place) -> list[wire.ControlEvent]:
+    asked = answered_by(event)
     if event.kind == "input":
-        return [
-            wire.InputRequested(
-                tool_call_id=event.call_id,
-                name=event.name,
-                until=event.until,
-                default=event.default,
-                **place,
-            )
-        ]
-    asked = f"{APPROVAL}{event.call_id}"
+        requested = wire.InputRequested(
+            tool_call_id=asked,
+            name=event.name,
+            until=event.until,
+            default=event.default,
+            **place,
+        )
+        if is_ours(event):
+            return [requested]
+        options = input_options(event)
+        shown = wire.ToolCallEvent(tool_call_id=asked, name=OPTIONS_TOOL, args=options, **place)
+        return [shown, requested]
     return [
         wire.ToolCallEvent(
             tool_call_id=asked, name=OPTIONS_TOOL, args=approval_options(event), **place
@@ -254,6 +277,13 @@ def _question_events(event: AnswerRequested, place: Place) -> list[wire.ControlE
             **place,
         ),
     ]
+
+
+def input_options(event: AnswerRequested) -> dict[str, Any]:
+    """A question of another tool than ours in the shape of a list of options."""
+    decide = {"id": "decide", "label": "Decide yourself", "description": "Take what is reasonable."}
+    asked = {"options": [decide], "selectionMode": "single", **event.arguments}
+    return {"id": f"option-list-{answered_by(event)}", **asked}
 
 
 def approval_options(event: AnswerRequested) -> dict[str, Any]:
@@ -318,18 +348,25 @@ def _mission_events(record: Record, place: Place) -> list[wire.ControlEvent]:
             return []
 
 
-def _tool_call(
-    call_id: CallId, name: str, args: Mapping[str, Any], place: Place
-) -> wire.ControlEvent:
-    return wire.ToolCallEvent(tool_call_id=call_id, name=name, args=dict(args), **place)
-
-
-def _tool_result(event: ToolReturned, place: Place) -> wire.ControlEvent:
+def _tool_event(event: ToolCalled | ToolReturned, place: Place) -> wire.ControlEvent:
+    if isinstance(event, ToolCalled):
+        return wire.ToolCallEvent(
+            tool_call_id=event.call_id,
+            name=event.name,
+            args=event.arguments,
+            within=event.within,
+            **place,
+        )
     result: Any = event.content
     if event.name.startswith("ui_") and event.outcome == "ok":
         result = _answer(event.content)
     return wire.ToolResultEvent(
-        tool_call_id=event.call_id, name=event.name, result=result, outcome=event.outcome, **place
+        tool_call_id=event.call_id,
+        name=event.name,
+        result=result,
+        outcome=event.outcome,
+        within=event.within,
+        **place,
     )
 
 

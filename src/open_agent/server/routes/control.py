@@ -53,6 +53,11 @@ class SendMessage(BaseModel):
     workspace: ChooseWorkspace | None = Field(
         default=None, description="Begins a new mission with it; without `mission_id` only."
     )
+    backend: str | None = Field(
+        default=None,
+        description="Who carries out the run that it starts: `native` or `opencode`; as the mission"
+        " has it if not given.",
+    )
 
 
 class ToolResult(BaseModel):
@@ -64,7 +69,7 @@ class ToolResult(BaseModel):
     mission_id: str | None = Field(default=None, description="Where it was asked.")
 
 
-@router.post("/message", responses=failing(400, 404, 409, 413, 415, 422, 429, 507))
+@router.post("/message", responses=failing(400, 404, 409, 413, 415, 422, 429, 503, 507))
 async def send_message(
     body: SendMessage, actor: CurrentActor, services: AllServices, idempotency_key: Key = None
 ) -> SentMessage:
@@ -82,6 +87,7 @@ async def send_message(
             body.delivery,
             idempotency_key or body.key or None,
             body.workspace and body.workspace.choice(),
+            body.backend,
         ),
     )
     return SentMessage(id=sent.message_id, queued=sent.is_queued, mission_id=sent.mission_id)

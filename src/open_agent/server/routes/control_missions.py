@@ -40,6 +40,10 @@ class CreateMission(BaseModel):
     workspace: ChooseWorkspace | None = Field(
         default=None, description="Where to work, in more ways than `working_dir` knows."
     )
+    backend: str | None = Field(
+        default=None,
+        description="Who carries out runs whose message names nobody: `native` or `opencode`.",
+    )
 
 
 class RenameMission(BaseModel):
@@ -67,6 +71,9 @@ class StartParallel(BaseModel):
 
     content: str = Field(description="What to say.")
     model: str | None = Field(default=None, description="For the run that it starts.")
+    backend: str | None = Field(
+        default=None, description="Who carries it out; as the mission has it if not given."
+    )
 
 
 class ForkMission(BaseModel):
@@ -137,7 +144,7 @@ async def list_missions(
     return [mission_view(mission, histories.get(mission.id, ())) for mission in page.items]
 
 
-@router.post("", responses=failing(400, 404, 409, 413, 415, 422, 507))
+@router.post("", responses=failing(400, 404, 409, 413, 415, 422, 503, 507))
 async def create_mission(
     actor: CurrentActor,
     services: AllServices,
@@ -146,7 +153,7 @@ async def create_mission(
 ) -> MissionView:
     """Make a mission; it is current from now on. What runs goes on."""
     workspace = body.workspace and body.workspace.choice()
-    new = NewMission(body.title, body.model_override, body.working_dir, workspace)
+    new = NewMission(body.title, body.model_override, body.working_dir, workspace, body.backend)
     mission = await services.control.conversations.create(actor, new, key=idempotency_key or None)
     return mission_view(mission, ())
 
@@ -233,7 +240,7 @@ async def cancel_mission(
     return CancelledMission(cancelled=mission_id)
 
 
-@router.post("/{id}/resume", responses=failing(400, 404, 413, 415, 422, 429))
+@router.post("/{id}/resume", responses=failing(400, 404, 413, 415, 422, 429, 503))
 async def resume_mission(
     mission_id: MissionIdInPath,
     actor: CurrentActor,
@@ -246,7 +253,7 @@ async def resume_mission(
     return await _view(services, actor, mission)
 
 
-@router.post("/{id}/parallel", responses=failing(400, 404, 409, 413, 415, 422, 429))
+@router.post("/{id}/parallel", responses=failing(400, 404, 409, 413, 415, 422, 429, 503))
 async def start_parallel(
     mission_id: MissionIdInPath, body: StartParallel, actor: CurrentActor, services: AllServices
 ) -> StartedMission:
@@ -256,7 +263,7 @@ async def start_parallel(
     carried out after that run.
     """
     sent = await services.control.messages.send(
-        actor, NewMessage(body.content, mission_id, body.model)
+        actor, NewMessage(body.content, mission_id, body.model, backend=body.backend)
     )
     return StartedMission(mission_id=sent.mission_id, id=sent.message_id)
 

@@ -8,12 +8,25 @@ from pydantic import Field
 from open_agent.core.workspace import WorkspaceKind
 from open_agent.server.deps import AllServices, CurrentActor
 from open_agent.server.descriptions import FAILURES, failing
+from open_agent.server.services import Services
 from open_agent.server.wire import Wire
 from open_agent.services.access.rules import Mode
 from open_agent.services.system import Phase, shared_rights
 from open_agent.services.workspaces.disk import DiskUse
 
 router = APIRouter(prefix="/api", tags=["system"])
+
+
+class OpenCodeView(Wire):
+    """The OpenCode server that runs can be handed to."""
+
+    kind: Literal["managed", "attached"] = Field(description="Ours, or one that was there.")
+    phase: Literal["stopped", "starting", "ready", "failed"] = Field(
+        description="`stopped`: starts with the first run. `failed` is tried again by itself."
+    )
+    version: str | None = Field(description="Its version, as far as it said one.")
+    code: str | None = Field(description="What is wrong, as a stable code.")
+    problem: str | None = Field(description="The same for a person.")
 
 
 class Health(Wire):
@@ -30,6 +43,8 @@ class Health(Wire):
     ready: bool = Field(description="As `/api/ready`.")
     isolation: str = Field(description="What surrounds the work: `host` is nothing.")
     warnings: list[str] = Field(description="What whoever uses it should know.")
+    backend: str = Field(description="Who carries out runs that name nobody.")
+    opencode: OpenCodeView | None = Field(description="OpenCode, where one is set up.")
 
 
 class Ready(Wire):
@@ -98,6 +113,8 @@ class ServerStatus(Wire):
     database: DatabaseStatus = Field(description="The database.")
     engine: EngineStatus = Field(description="The engine.")
     model: ModelStatus = Field(description="The model endpoint.")
+    backend: str = Field(description="Who carries out runs that name nobody.")
+    opencode: OpenCodeView | None = Field(description="OpenCode, where one is set up.")
     versions: Versions = Field(description="What runs here.")
     isolation: str = Field(description="What surrounds the work: `host` is nothing.")
     disk: DiskStatus = Field(description="What is taken on the disk.")
@@ -120,6 +137,9 @@ async def get_health(services: AllServices) -> Health:
         ready=services.system.readiness.is_ready,
         isolation=services.workspaces.isolation,
         warnings=shared_rights(mode, services.workspaces.isolation),
+        backend=installation.backend,
+        # Everybody may read this, so it does not say where OpenCode is.
+        opencode=await _opencode(services, is_public=True),
     )
 
 
@@ -152,6 +172,8 @@ async def get_status(actor: CurrentActor, services: AllServices) -> ServerStatus
             queued=status.queued,
             running=status.running,
         ),
+        backend=installation.backend,
+        opencode=await _opencode(services, is_public=False),
         model=ModelStatus(endpoint=installation.endpoint, default_model=installation.default_model),
         versions=Versions(
             server=installation.version,
@@ -173,4 +195,19 @@ def _disk_status(disk: DiskUse) -> DiskStatus:
         blobs_bytes=disk.blobs,
         database_bytes=disk.database,
         free_bytes=disk.free,
+    )
+
+
+async def _opencode(services: Services, *, is_public: bool) -> OpenCodeView | None:
+    health = await services.system.opencode()
+    if health is None:
+        return None
+    return OpenCodeView.model_validate(
+        {
+            "kind": health.kind,
+            "phase": health.phase,
+            "version": health.version,
+            "code": health.code or None,
+            "problem": (health.summary if is_public else health.problem) or None,
+        }
     )

@@ -49,6 +49,10 @@ class CreateTask(BaseModel):
     workspace: ChooseWorkspace | None = Field(
         default=None, description="Where to work, in more ways than `working_dir` knows."
     )
+    backend: str | None = Field(
+        default=None,
+        description="Who carries it out: `native` or `opencode`; the server's default if not.",
+    )
 
 
 class CreatedTask(Wire):
@@ -65,7 +69,7 @@ class StoppedTask(Wire):
     message: str = Field(description="The same for a person.")
 
 
-@router.post("/task", responses=failing(400, 404, 409, 413, 415, 422, 507))
+@router.post("/task", responses=failing(400, 404, 409, 413, 415, 422, 503, 507))
 async def create_task(
     body: CreateTask,
     actor: CurrentActor,
@@ -79,7 +83,9 @@ async def create_task(
 ) -> CreatedTask:
     """Hand over a task; it is durable when this answers, and carried out from then on."""
     workspace = body.workspace and body.workspace.choice()
-    request = TaskRequest(body.task, body.model, body.working_dir, body.budget_cents, workspace)
+    request = TaskRequest(
+        body.task, body.model, body.working_dir, body.budget_cents, workspace, body.backend
+    )
     mission = await services.tasks.submit(actor, request, key=idempotency_key or None)
     return CreatedTask(id=mission.id, status=task_status(mission.run_state, mission.outcome))
 

@@ -20,6 +20,8 @@ from open_agent.tools.asking import check_answer, check_approval
 
 APPROVAL = "approve:"
 """Before the id of a call, where leave to make it is asked for."""
+ASKED = "ask:"
+"""Before the id of a call that asks by another tool than ours, shown as a list of options."""
 PAGE = 1000
 
 
@@ -39,7 +41,19 @@ class Question:
     @property
     def tool_call_id(self) -> str:
         """What it is answered by."""
-        return f"{APPROVAL if self.asked.kind == 'approval' else ''}{self.asked.call_id}"
+        return answered_by(self.asked)
+
+
+def answered_by(asked: AnswerRequested) -> str:
+    """The id by which a question is answered, as clients are shown it."""
+    if asked.kind == "approval":
+        return f"{APPROVAL}{asked.call_id}"
+    return str(asked.call_id) if is_ours(asked) else f"{ASKED}{asked.call_id}"
+
+
+def is_ours(asked: AnswerRequested) -> bool:
+    """Whether clients know how to show the call itself as a question."""
+    return asked.name.startswith("ui_")
 
 
 class Answers:
@@ -81,7 +95,8 @@ class Answers:
 
         Args:
             actor: Who answers.
-            tool_call_id: What is answered: a call's id, with `approve:` before it for leave.
+            tool_call_id: What is answered: a call's id, with `approve:` before it for leave, and
+                perhaps `ask:` where it asks by a tool that is not ours.
             answer: Any JSON that fits the question; of an approval, `allow` or `deny`.
             mission_id: Where it was asked; calls of two missions can have the same id.
 
@@ -91,7 +106,7 @@ class Answers:
             Conflict: It is answered already, or nobody waits any more (`answer.late`).
             Invalid: The answer does not fit (`answer.invalid`).
         """
-        call_id = CallId(tool_call_id.removeprefix(APPROVAL))
+        call_id = CallId(tool_call_id.removeprefix(APPROVAL).removeprefix(ASKED))
         is_approval = tool_call_id.startswith(APPROVAL)
         places = await self._places(actor, mission_id)
         for mission in places:

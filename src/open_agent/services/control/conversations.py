@@ -42,6 +42,7 @@ class NewMission:
     model: str | None = None
     working_dir: str | None = None
     workspace: WorkspaceChoice | None = None
+    backend: str | None = None
 
 
 class Conversations:
@@ -96,12 +97,20 @@ class Conversations:
         """The `owner_seq` of the newest record of all that is the actor's."""
         return (await self._rows.place(owner=actor.user_id)).last_seq
 
-    async def ensure_current(self, actor: Actor, model: str | None) -> Mission:
+    async def backend_of(self, mission_id: MissionId) -> str | None:
+        """Who carries out the runs of a mission that the caller has got; none is the default."""
+        (created, *_) = await self._log.read(mission_id, limit=1)
+        return created.event.backend if isinstance(created.event, MissionCreated) else None
+
+    async def ensure_current(
+        self, actor: Actor, model: str | None, backend: str | None = None
+    ) -> Mission:
         """The actor's current mission, made if there is none."""
         # So that two first messages do not make two.
         lock = self._locks.setdefault(actor.user_id, asyncio.Lock())
         async with lock:
-            return await self.current(actor) or await self.create(actor, NewMission(model=model))
+            new = NewMission(model=model, backend=backend)
+            return await self.current(actor) or await self.create(actor, new)
 
     async def create(self, actor: Actor, new: NewMission, *, key: str | None = None) -> Mission:
         """Make a mission; it is current from now on.
@@ -112,11 +121,14 @@ class Conversations:
             key: Made by the client; the same key again returns the mission of the first time.
 
         Raises:
-            Invalid: The title is too long, or the model or the directory unusable.
+            Invalid: The title is too long, or the model, the directory or the backend unusable.
+            Unavailable: The backend has to be asked for its models, and cannot be.
             Conflict: The key was used for another request.
         """
         title = None if new.title is None or not new.title.strip() else checked_title(new.title)
-        model = self._places.checked_model(new.model) if (new.model or "").strip() else None
+        backend = self._places.checked_backend(new.backend)
+        is_named = bool((new.model or "").strip())
+        model = await self._places.checked_model(new.model, backend) if is_named else None
         mission_id = MissionId(new_uuid())
         choice = choice_of(new.working_dir, new.workspace)
         place = await self._reserving.reserve(actor, choice, mission_id, "mission")
@@ -129,8 +141,10 @@ class Conversations:
             is_workspace_ours=place.is_ours,
             host_id=self._places.host_id,
             model=model,
+            backend=backend,
         )
-        fields = json.dumps([new.title, new.model, new.working_dir, *digest_fields(new.workspace)])
+        asked = [new.title, new.model, new.working_dir, *digest_fields(new.workspace)]
+        fields = json.dumps([*asked, *([new.backend] if new.backend else [])])
         digest = hashlib.sha256(fields.encode()).hexdigest()
         try:
             opened = await self._log.open_mission(mission_id, created, None, key=key, digest=digest)

@@ -96,6 +96,7 @@ class Forks:
             is_workspace_ours=place.is_ours,
             host_id=self._places.host_id,
             model=mission.wanted_model,
+            backend=created.backend,
             forked_from=Origin(mission_id=mission.id, seq=new.at_seq, copies=len(copies)),
         )
         fields = json.dumps([mission.id, new.at_seq, new.title])

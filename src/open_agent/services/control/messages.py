@@ -52,6 +52,7 @@ class NewMessage:
     delivery: Delivery = "queue"
     key: str | None = None
     workspace: WorkspaceChoice | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Messages:
         """Accept a message; it is durable when this returns, and its mission active again.
 
         Raises:
-            Invalid: It is blank, too long, or names a model that cannot be used.
+            Invalid: It is blank, too long, or names a model or a backend that cannot be used.
             NotFound: The mission does not exist, or is not the actor's.
             LimitReached: Too many wait there already (`queue.full`).
             Conflict: The key was used for another message (`idempotency.key_reused`).
@@ -122,18 +123,18 @@ class Messages:
 
     async def _send(self, actor: Actor, new: NewMessage, cause: Cause) -> Sent:
         content = _checked(new.content)
-        model = self._places.checked_model(new.model) if (new.model or "").strip() else None
-        mission = await self._mission(actor, new, model)
+        backend = self._places.checked_backend(new.backend)
+        found = await self._find(actor, new)
+        model = await self._model(new.model, found, backend)
+        mission = found or await self._begin(actor, new, model, backend)
         if not mission.messages and not (mission.title or "").strip():
             await self._name(actor, mission, content)
-        if model is None and mission.wanted_model is None:
-            self._places.checked_model(None)
         message = MessageReceived(
             message_id=MessageId(new_uuid()),
             sender=actor.user_id,
             content=content,
             delivery=new.delivery,
-            options=RunOptions(model=model),
+            options=RunOptions(model=model, backend=backend),
             cause=cause,
         )
         key = f"message:{_checked_key(new.key) or new_uuid()}"
@@ -244,13 +245,35 @@ class Messages:
             return
         await request_stop(self._log, self._engine, actor, mission.id)
 
-    async def _mission(self, actor: Actor, new: NewMessage, model: str | None) -> Mission:
-        if new.mission_id is None and new.workspace is not None:
-            begun = NewMission(model=model, workspace=new.workspace)
-            key = _checked_key(new.key)
-            return await self._conversations.create(actor, begun, key=key and f"message:{key}")
+    async def _model(
+        self, named: str | None, mission: Mission | None, backend: str | None
+    ) -> str | None:
+        """The model that a message names, for whoever carries it out; none is the mission's."""
+        wanted = mission.wanted_model if mission else None
+        who = backend
+        if who is None and mission is not None and self._places.backends.others:
+            who = await self._conversations.backend_of(mission.id)
+        if (named or "").strip():
+            return await self._places.checked_model(named, who)
+        # What the mission wants was checked when it was made, for who was to work on it then.
+        if wanted is None or backend is not None:
+            await self._places.checked_model(wanted, who)
+        return None
+
+    async def _begin(
+        self, actor: Actor, new: NewMessage, model: str | None, backend: str | None
+    ) -> Mission:
+        """The mission that a message begins: one with its workspace, or the first current one."""
+        if new.workspace is None:
+            return await self._conversations.ensure_current(actor, model, backend)
+        begun = NewMission(model=model, workspace=new.workspace, backend=backend)
+        key = _checked_key(new.key)
+        return await self._conversations.create(actor, begun, key=key and f"message:{key}")
+
+    async def _find(self, actor: Actor, new: NewMessage) -> Mission | None:
+        """The mission that is spoken to; none when one has to begin."""
         if new.mission_id is None:
-            return await self._conversations.ensure_current(actor, model)
+            return None if new.workspace else await self._conversations.current(actor)
         mission = await self._conversations.get(actor, new.mission_id)
         if new.workspace is not None:
             raise Conflict(

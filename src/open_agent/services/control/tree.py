@@ -26,6 +26,8 @@ TREE_TYPES = frozenset({
     "model.failed", "tool.called", "tool.returned",
 })  # fmt: skip
 """What a tree follows from."""
+PLANS = {"update_plan": "items", "todowrite": "todos"}
+"""Tools whose newest call is the plan, and where in its arguments that is."""
 DESCRIPTION_CHARACTERS = 300
 NAME_CHARACTERS = 120
 
@@ -66,10 +68,17 @@ class Progress:
 
 @dataclass(slots=True)
 class Delegation:
-    """A call that delegated."""
+    """A call that delegated, to a mission or to a subagent of the backend."""
 
     task: str
     title: str | None = None
+    is_helper: bool = False
+    """It has no mission, and works from its call on."""
+    within: CallId | None = None
+    """The call whose subagent made it."""
+    spent: int = 0
+    """Micro-dollars, by a subagent; what a mission spent is its own to say."""
+    model: str | None = None
     is_returned: bool = False
     is_ok: bool = False
 
@@ -88,7 +97,7 @@ class Work:
     model: str | None = None
     budget: int = 0
     spent: int = 0
-    """Micro-dollars, by the newest run alone."""
+    """Micro-dollars, by the newest run alone, without what subagents spent."""
     plan: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Contents and states."""
     delegated: dict[CallId, Delegation] = field(default_factory=dict[CallId, Delegation])
@@ -123,20 +132,26 @@ class Work:
         self.delegated = {}
 
     def _pay(self, event: ModelAnswered | ModelFailed) -> None:
+        helper = self.delegated.get(event.within) if event.within else None
+        if helper is not None:
+            helper.spent += event.cost_microdollars
+            helper.model = event.model
+            return
         self.spent += event.cost_microdollars
         if isinstance(event, ModelAnswered):
             self.model = event.model
 
     def _call(self, event: ToolCalled) -> bool:
-        match event.name:
-            case "update_plan":
-                self.plan = list(_plan(event.arguments))
-            case "delegate":
-                self.delegated[event.call_id] = Delegation(
-                    _text(event.arguments.get("task")), _text(event.arguments.get("title")) or None
-                )
-            case _:
-                return False
+        arguments = event.arguments
+        if event.name in PLANS and event.within is None:
+            self.plan = list(_plan(arguments))
+        elif event.effect == "delegate":
+            task = _text(arguments.get("task")) or _text(arguments.get("prompt"))
+            title = _text(arguments.get("title")) or _text(arguments.get("description"))
+            is_helper = event.name != "delegate"
+            self.delegated[event.call_id] = Delegation(task, title or None, is_helper, event.within)
+        else:
+            return False
         return True
 
     def _return(self, event: ToolReturned) -> bool:
@@ -211,6 +226,7 @@ def _todo_nodes(part: Part) -> Iterator[Node]:
     is_working = part.mission.run_state in (RunState.RUNNING, RunState.WAITING)
     states = {
         "completed": NodeStatus.COMPLETED,
+        "cancelled": NodeStatus.FAILED,
         "in_progress": NodeStatus.RUNNING if is_working else NodeStatus.PENDING,
     }
     for number, (content, state) in enumerate(part.work.plan, 1):
@@ -229,19 +245,33 @@ def _delegated_nodes(part: Part) -> Iterator[Node]:
         child = children.get(call_id)
         if child is not None:
             yield tree_of(child)
-            continue
-        if delegation.is_returned:
-            status = NodeStatus.COMPLETED if delegation.is_ok else NodeStatus.FAILED
-        else:
-            is_working = part.mission.run_state in (RunState.RUNNING, RunState.WAITING)
-            status = NodeStatus.PENDING if is_working else NodeStatus.FAILED
-        yield Node(
-            id=call_id,
-            type="Subagent",
-            name=_cut(delegation.title or delegation.task, NAME_CHARACTERS),
-            description=_cut(delegation.task, DESCRIPTION_CHARACTERS),
-            status=status,
-        )
+        elif delegation.within is None:
+            yield _helper_node(part, call_id, delegation)
+
+
+def _helper_node(part: Part, call_id: CallId, delegation: Delegation) -> Node:
+    """What a subagent does, or a part whose mission does not exist yet."""
+    if delegation.is_returned:
+        status = NodeStatus.COMPLETED if delegation.is_ok else NodeStatus.FAILED
+    elif part.mission.run_state not in (RunState.RUNNING, RunState.WAITING):
+        status = NodeStatus.FAILED
+    else:
+        status = NodeStatus.RUNNING if delegation.is_helper else NodeStatus.PENDING
+    below = tuple(
+        _helper_node(part, inner, each)
+        for inner, each in part.work.delegated.items()
+        if each.within == call_id
+    )
+    return Node(
+        id=call_id,
+        type="Subagent",
+        name=_cut(delegation.title or delegation.task, NAME_CHARACTERS),
+        description=_cut(delegation.task, DESCRIPTION_CHARACTERS),
+        status=status,
+        budget_spent=to_cents(delegation.spent) + sum(node.budget_spent for node in below),
+        selected_model=delegation.model,
+        children=below,
+    )
 
 
 def _below(node: Node, depth: int) -> Iterator[tuple[int, Node]]:
@@ -251,13 +281,13 @@ def _below(node: Node, depth: int) -> Iterator[tuple[int, Node]]:
 
 
 def _plan(arguments: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    items = arguments.get("items")
-    if not isinstance(items, list):
-        return
-    for item in cast("list[Any]", items):
-        if isinstance(item, dict):
-            fields = cast("dict[str, Any]", item)
-            yield _text(fields.get("content")), _text(fields.get("state"))
+    for name in PLANS.values():
+        items = arguments.get(name)
+        for item in cast("list[Any]", items) if isinstance(items, list) else []:
+            if isinstance(item, dict):
+                fields = cast("dict[str, Any]", item)
+                state = _text(fields.get("state")) or _text(fields.get("status"))
+                yield _text(fields.get("content")), state
 
 
 def _text(value: object) -> str:

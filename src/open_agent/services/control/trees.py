@@ -22,7 +22,7 @@ from open_agent.store.missions import Missions
 KEPT = 256
 """Missions whose fold is kept; another one's is made anew from its log."""
 PAGE = 1000
-_TOOLS = (b'"update_plan"', b'"delegate"')
+_TOOLS = (b'"update_plan"', b'"todowrite"', b'"delegate"', b'"task"')
 
 
 @dataclass(slots=True)

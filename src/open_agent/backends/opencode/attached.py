@@ -1,0 +1,144 @@
+"""An OpenCode server that was there before us: looked at before it is used, never started or ended.
+
+Above: the run loop, by the port in `server.py`.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import anyio
+
+from open_agent.backends.opencode.client import OpenCodeClient
+from open_agent.backends.opencode.errors import OpenCodeUnsafe
+from open_agent.backends.opencode.feed import Feed
+from open_agent.backends.opencode.server import ServerState
+from open_agent.backends.opencode.transport import CallDeadlines
+from open_agent.core.errors import OpenAgentError
+
+LOOK_AGAIN_SECONDS = 30.0
+"""How long a server that was found good is not looked at again; it may have been replaced since."""
+STATE_SECONDS = 5.0
+"""How long what health was told is good."""
+FIRST_LOOK_SECONDS = 0.5
+"""How long health waits for the first look of all; later it is told what was found last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an OpenCode server is, and what we accept of it.
+
+    Attributes:
+        base_url: Its address.
+        password: Which it was started with.
+        may_be_open: One that asks for no password is used wherever it is.
+    """
+
+    base_url: str
+    password: str | None = None
+    may_be_open: bool = False
+
+
+class AttachedServer:
+    """An OpenCode server by its address; see `OpenCodeServer`.
+
+    Args:
+        address: Where it is.
+        deadlines: How long calls may take.
+        is_near: Whether an address is this machine's alone.
+    """
+
+    is_managed = False
+
+    def __init__(
+        self,
+        address: Address,
+        deadlines: CallDeadlines | None = None,
+        is_near: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._address = address
+        self._is_near = is_near or is_this_machine
+        self._client = OpenCodeClient(address.base_url, address.password, deadlines)
+        self._good_at: float | None = None
+        self._version: str | None = None
+        self._state = ServerState("attached", "starting", address.base_url)
+        self._state_at: float | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self.feed = Feed(self.client)
+
+    async def client(self) -> OpenCodeClient:
+        """The client, once the server has been found good."""
+        now = anyio.current_time()
+        if self._good_at is None or now - self._good_at > LOOK_AGAIN_SECONDS:
+            await self._look()
+            self._good_at = now
+        return self._client
+
+    async def state(self, *, is_fresh: bool = False) -> ServerState:
+        """How it is. What was found last is good for a moment, and while it is looked again."""
+        now = anyio.current_time()
+        if is_fresh or self._state_at is None or now - self._state_at > STATE_SECONDS:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look_and_tell())
+            timeout = None if is_fresh else FIRST_LOOK_SECONDS if self._state_at is None else 0
+            await asyncio.wait({self._looking}, timeout=timeout)
+        return self._state
+
+    async def end_session_processes(self, *session_ids: str) -> int:
+        """Nothing: its commands carry no mark of ours, and may run on another machine."""
+        return 0
+
+    async def close(self) -> None:
+        """Let go of it."""
+        await self.feed.close()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        await self._client.close()
+
+    async def _look_and_tell(self) -> None:
+        url = self._client.base_url
+        try:
+            await self._look()
+            self._state = ServerState("attached", "ready", url, self._version)
+        except OpenAgentError as error:
+            self._good_at = None
+            version = error.details.get("version") or self._version
+            self._state = ServerState("attached", "failed", url, version, error.code, error.message)
+        self._state_at = anyio.current_time()
+
+    async def _look(self) -> None:
+        self._version = None
+        self._version = await self._client.version()
+        if not self._address.may_be_open:
+            await self._refuse_an_open_one()
+
+    async def _refuse_an_open_one(self) -> None:
+        """One that anybody can drive runs anybody's commands; on this machine, that is its owner's."""
+        url, password = self._address.base_url, self._address.password
+        if password is None and self._is_near(url):
+            return
+        if not await self._client.is_open():
+            return
+        if password is not None:
+            raise OpenCodeUnsafe(
+                f"OpenCode at {url} answers without the password that is set here, so it was started"
+                " without one, or something else answers there. Start it with"
+                " OPENCODE_SERVER_PASSWORD, or set OPENCODE_ALLOW_UNAUTHENTICATED=true."
+            )
+        raise OpenCodeUnsafe(
+            f"OpenCode at {url} is on another machine and asks for no password: whoever can reach it"
+            " can run commands there. Start it with OPENCODE_SERVER_PASSWORD and set the same here,"
+            " or set OPENCODE_ALLOW_UNAUTHENTICATED=true."
+        )
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether an address is this machine's alone."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

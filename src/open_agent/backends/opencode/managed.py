@@ -1,0 +1,217 @@
+"""An OpenCode server of our own: started when first needed, watched, started again, ended with us.
+
+Above: the run loop, by the port in `server.py`. It listens on loopback, asks for a password that
+nobody else has, and keeps its things in folders of its own (`home.py`).
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import anyio
+import structlog
+
+from open_agent.backends.opencode.client import OpenCodeClient
+from open_agent.backends.opencode.errors import OpenCodeUnreachable
+from open_agent.backends.opencode.feed import Feed
+from open_agent.backends.opencode.launching import Launcher, Started, exit_of
+from open_agent.backends.opencode.server import Phase, ServerState
+from open_agent.core.errors import OpenAgentError
+from open_agent.workspaces.marked import end_marked
+
+MARK = "OPEN_AGENT_SESSION"
+"""The variable by which commands are told apart; `plugin.js` sets it."""
+
+END_SECONDS = 5.0
+"""What a start that failed may take to be cleared away, before those who wait for it are told."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Watchfulness:
+    """When a server that runs is given up, and when one that ended is started again.
+
+    Attributes:
+        look_seconds: Between two looks at whether it answers.
+        answer_seconds: How long it may take to, each time.
+        misses: So many looks in a row without an answer, and it is ended.
+        lived_seconds: One that lived so long did not die of how it was started.
+        first_pause: Seconds before it is started again; doubled each time it dies at once.
+        longest_pause: The most of that.
+        deaths: So many in a row, and it is started again only when it is asked for.
+    """
+
+    look_seconds: float = 15.0
+    answer_seconds: float = 10.0
+    misses: int = 3
+    lived_seconds: float = 60.0
+    first_pause: float = 0.25
+    longest_pause: float = 30.0
+    deaths: int = 8
+
+
+class ManagedServer:
+    """An OpenCode server of our own; see `OpenCodeServer`.
+
+    Args:
+        launcher: Starts it.
+        start_seconds: How long whoever needs it waits for that.
+        watchfulness: How it is watched.
+    """
+
+    is_managed = True
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        start_seconds: float = 60.0,
+        watchfulness: Watchfulness | None = None,
+    ) -> None:
+        self._launcher = launcher
+        self._start_seconds = start_seconds
+        self._watch = watchfulness or Watchfulness()
+        self._started: Started | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._turn = asyncio.Event()
+        self._failure: OpenAgentError | None = None
+        self._state = ServerState("managed", "stopped")
+        self._is_closed = False
+        self.feed = Feed(self.client)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the program, while it runs."""
+        return self._started.process.pid if self._started else None
+
+    async def client(self) -> OpenCodeClient:
+        """A client of the server that runs; starts it if need be, within its time."""
+        if self._started is not None:
+            return self._started.client
+        if self._is_closed:
+            raise OpenCodeUnreachable("This server is ending, and its OpenCode with it.")
+        if self._life is None or self._life.done():
+            self._failure = None
+            self._life = asyncio.create_task(self._live())
+        life = self._life
+        with anyio.move_on_after(self._start_seconds + END_SECONDS):
+            while self._started is None and not life.done():
+                self._turn.clear()
+                await self._turn.wait()
+        if self._started is None:
+            raise self._failure or OpenCodeUnreachable(
+                f"OpenCode is not there yet after {self._start_seconds:g} s."
+                f" {self._launcher.last_words}Try again, or look there for why."
+            )
+        return self._started.client
+
+    async def state(self, *, is_fresh: bool = False) -> ServerState:
+        """How it is; it is asked whether it answers only when something fresh is wanted."""
+        started = self._started
+        if not is_fresh or started is None:
+            return self._state
+        try:
+            await started.client.version()
+        except OpenAgentError as error:
+            return replace(self._state, phase="failed", code=error.code, problem=error.message)
+        return self._state
+
+    async def end_session_processes(self, *session_ids: str) -> int:
+        """End what commands of these sessions left behind."""
+        return await end_marked(MARK, session_ids)
+
+    async def close(self) -> None:
+        """End it with everything that it started."""
+        self._is_closed = True
+        await self.feed.close()
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait({self._life})
+        await self._launcher.close()
+
+    async def _live(self) -> None:
+        """Keep one running, for as long as there is a point in starting it again."""
+        watch, deaths, pause = self._watch, 0, self._watch.first_pause
+        try:
+            while deaths < watch.deaths:
+                self._tell("starting")
+                began = anyio.current_time()
+                has_started = await self._live_once()
+                if not has_started and deaths == 0:
+                    return  # whoever needs it is told why, and the next one tries again
+                if anyio.current_time() - began > watch.lived_seconds:
+                    deaths, pause = 0, watch.first_pause
+                deaths += 1
+                await anyio.sleep(pause)
+                pause = min(pause * 2, watch.longest_pause)
+                self._state = replace(self._state, restarts=self._state.restarts + 1)
+        finally:
+            self._turn.set()
+
+    async def _live_once(self) -> bool:
+        """One life, from its start to its end; whether there was one."""
+        try:
+            async with self._launcher.launch() as started:
+                self._begin(started)
+                try:
+                    why = await self._wait(started)
+                finally:
+                    self._started = None
+        except OpenAgentError as error:
+            self._tell("failed", error)
+            _log.warning("opencode.not_started", code=error.code, reason=error.message)
+            return False
+        self._tell("failed", OpenCodeUnreachable(f"OpenCode {why}. {self._launcher.last_words}"))
+        _log.warning("opencode.died", why=why, last_words=self._launcher.last_words)
+        return True
+
+    def _begin(self, started: Started) -> None:
+        self._started, self._failure = started, None
+        self._state = ServerState(
+            "managed",
+            "ready",
+            started.client.base_url,
+            started.version,
+            restarts=self._state.restarts,
+        )
+        if not started.has_plugin:
+            self._state = replace(
+                self._state,
+                code="opencode.plugin",
+                problem=f"OpenCode {started.version} did not load our plugin: commands can read its"
+                " password, and what they leave running is not found. Use the version that the"
+                " guide names.",
+            )
+            _log.warning("opencode.plugin_not_loaded", version=started.version)
+        self._turn.set()
+
+    async def _wait(self, started: Started) -> str:
+        """How it came to an end: by itself, or by us, because it did not answer."""
+        exited = asyncio.create_task(exit_of(started.process))
+        hung = asyncio.create_task(self._hang(started.client))
+        try:
+            await asyncio.wait({exited, hung}, return_when=asyncio.FIRST_COMPLETED)
+            return exited.result() if exited.done() else "did not answer any more and was ended"
+        finally:
+            exited.cancel()
+            hung.cancel()
+
+    async def _hang(self, client: OpenCodeClient) -> None:
+        """Return when it has not answered for some time."""
+        misses = 0
+        while misses < self._watch.misses:
+            await anyio.sleep(self._watch.look_seconds)
+            try:
+                await client.version(self._watch.answer_seconds)
+                misses = 0
+            except OpenAgentError:
+                misses += 1
+
+    def _tell(self, phase: Phase, failure: OpenAgentError | None = None) -> None:
+        self._failure = failure
+        self._state = replace(
+            self._state,
+            phase=phase,
+            code=failure.code if failure else "",
+            problem=failure.message if failure else "",
+        )
+        self._turn.set()

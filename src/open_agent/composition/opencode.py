@@ -1,0 +1,122 @@
+"""OpenCode put together: a server of ours or another one, its models, and the backend on it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from open_agent.backends.opencode.attached import Address, AttachedServer
+from open_agent.backends.opencode.backend import Handling, OpenCodeBackend
+from open_agent.backends.opencode.bounds import Bounds
+from open_agent.backends.opencode.configuration import Conduct, ModelSource
+from open_agent.backends.opencode.home import Home
+from open_agent.backends.opencode.launching import Launcher, Program
+from open_agent.backends.opencode.managed import ManagedServer
+from open_agent.backends.opencode.models import OpenCodeModels
+from open_agent.backends.opencode.permissions import asked_groups
+from open_agent.backends.opencode.server import OpenCodeServer
+from open_agent.composition.rules import make_policy, make_prices, make_windows
+from open_agent.core.clock import Clock
+from open_agent.core.ids import new_token
+from open_agent.models.endpoint import Endpoint
+from open_agent.settings import DEMO_MODEL, MODEL_WITH_A_KEY, Settings
+from open_agent.workspaces.isolation import Isolation
+
+FOLDER = "opencode"
+"""Below `DATA_DIR`: what a server of ours keeps."""
+PROGRAM = "opencode"
+NO_KEY = (
+    "OpenCode needs a key for its models. Set OPENROUTER_API_KEY (from https://openrouter.ai/keys),"
+    " or OPENROUTER_BASE_URL and DEFAULT_MODEL, and start the server again; or use the backend"
+    " `native`, which has the model `demo` without one."
+)
+NO_MODEL = (
+    "OpenCode has no model to take when none is named; `demo` is a script of our own loop alone."
+    " Name one, or set DEFAULT_MODEL and start the server again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCode:
+    """An OpenCode that runs can be handed to."""
+
+    server: OpenCodeServer
+    models: OpenCodeModels
+    backend: OpenCodeBackend
+
+
+@asynccontextmanager
+async def open_opencode(
+    settings: Settings, isolation: Isolation, clock: Clock
+) -> AsyncGenerator[OpenCode | None]:
+    """The OpenCode of the settings, for as long as the context lasts; none where there is none.
+
+    Nothing is started or asked before it is needed.
+    """
+    if settings.opencode_managed:
+        server, models = _managed(settings, isolation, _source(settings, clock))
+    elif settings.opencode_base_url is not None:
+        server, models = _attached(settings, settings.opencode_base_url)
+    else:
+        yield None
+        return
+    handling = Handling(
+        settings.opencode_agent,
+        settings.opencode_permissive,
+        Bounds(silence=timedelta(seconds=settings.opencode_silence_seconds)),
+    )
+    try:
+        yield OpenCode(server, models, OpenCodeBackend(server, models, handling))
+    finally:
+        await server.close()
+
+
+def _attached(settings: Settings, base_url: str) -> tuple[OpenCodeServer, OpenCodeModels]:
+    password = settings.opencode_server_password
+    address = Address(
+        base_url,
+        password.get_secret_value() if password else None,
+        settings.opencode_allow_unauthenticated,
+    )
+    server = AttachedServer(address)
+    # What our own loop would take when nobody chose is not for another program to have.
+    unchosen = {DEMO_MODEL, MODEL_WITH_A_KEY} - {settings.chosen_model}
+    return server, OpenCodeModels(server, unchosen=unchosen)
+
+
+def _managed(
+    settings: Settings, isolation: Isolation, source: ModelSource
+) -> tuple[OpenCodeServer, OpenCodeModels]:
+    key = settings.openrouter_api_key
+    endpoint = Endpoint(source.base_url)
+    home = Home(settings.data_dir / FOLDER, near=(endpoint.host,) if endpoint.is_private else ())
+    program = Program(
+        str(settings.opencode_program or PROGRAM),
+        source,
+        Conduct(settings.opencode_permissive, tuple(asked_groups(make_policy(settings)))),
+        key.get_secret_value() if key else None,
+        new_token(),
+        settings.opencode_start_seconds,
+    )
+    server = ManagedServer(Launcher(isolation, home, program), settings.opencode_start_seconds)
+    models = OpenCodeModels(
+        server,
+        offered=source.refs,
+        unchosen={DEMO_MODEL},
+        unusable=NO_KEY if key is None and endpoint.is_openrouter else None,
+        nameless=None if source.default else NO_MODEL,
+    )
+    return server, models
+
+
+def _source(settings: Settings, clock: Clock) -> ModelSource:
+    wanted = (settings.default_model, settings.fallback_model, *settings.model_prices)
+    named = tuple(dict.fromkeys(name for name in wanted if name and name != DEMO_MODEL))
+    default = None if settings.is_demo else settings.default_model
+    return ModelSource(
+        settings.openrouter_base_url,
+        named,
+        make_windows(settings),
+        make_prices(settings, clock),
+        default,
+    )
