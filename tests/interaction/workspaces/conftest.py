@@ -8,6 +8,8 @@ from tests.crash.server_process import ServerProcess
 from tests.interaction.workspaces.rig import GitServer, Place, play, serving
 
 HERE = Path(__file__).parent
+SECONDS = 240
+"""For one test on a busy machine: each starts servers, or dozens of gits."""
 SETTINGS = {
     "CLONE_PROTOCOLS": "https,http,ssh,file",
     "MAX_PARALLEL_MISSIONS": "30",
@@ -21,6 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import httpx2
 from open_agent.scripted.script import Asked, Call, Turn
 from tests.crash.server_process import ServerProcess
 
-SECONDS = 30.0
+SECONDS = 60.0
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Anna",
     "GIT_AUTHOR_EMAIL": "anna@example.com",

@@ -4,8 +4,6 @@ import os
 import time
 from pathlib import Path
 
-import pytest
-
 from open_agent.scripted.server import ScriptedServer
 from tests.crash.server_process import ServerProcess
 from tests.interaction.requirements import requirement
@@ -111,7 +109,6 @@ def test_a_stop_ends_a_clone_at_once(place: Place, git_server: GitServer) -> Non
 
 
 @requirement("workspaces:made:crash")
-@pytest.mark.timeout(90)
 def test_a_clone_that_a_power_cut_has_cut_off_begins_again(
     tmp_path: Path, git_server: GitServer, model_url: str
 ) -> None:

@@ -1,13 +1,17 @@
 """Worktrees: made, compared, merged and removed, and the user's repository is as it was."""
 
 import json
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.crash.server_process import ServerProcess
 from tests.interaction.requirements import requirement
+from tests.interaction.workspaces.conftest import SETTINGS
 from tests.interaction.workspaces.rig import Place, fingerprint, git, make_repository
 
 COMMIT = "git add -A && git -c user.name=Agent -c user.email=agent@example.com commit -qm 'Work'"
@@ -212,7 +216,6 @@ def test_bare_repositories_and_worktrees_of_ones_own_will_do(place: Place, tmp_p
 
 
 @requirement("workspaces:worktree:many")
-@pytest.mark.timeout(120)
 def test_twenty_missions_work_in_one_repository_at_once(place: Place, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
     before = fingerprint(repository)
@@ -334,7 +337,6 @@ def test_a_place_that_cannot_be_worked_in_is_a_clear_end(place: Place, tmp_path:
 
 
 @requirement("workspaces:bounded")
-@pytest.mark.timeout(120)
 def test_a_run_that_fills_its_workspace_is_told_once_and_then_ended(place: Place) -> None:
     mission = place.mission()
     place.say(mission["id"], "keep writing: start")
@@ -396,3 +398,50 @@ def test_a_message_with_a_workspace_begins_a_mission(place: Place, tmp_path: Pat
     assert place.workspace(mission)["kind"] == "clone"
     body = {"content": "x", "workspace": {"url": str(repository)}, "mission_id": mission["id"]}
     assert code(place.ask("POST", "/api/control/message", body)) == (409, "mission.has_workspace")
+
+
+@requirement("workspaces:made:crash")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_worktree_that_a_power_cut_has_cut_off_is_made_on_the_same_branch(
+    tmp_path: Path, model_url: str, when: str
+) -> None:
+    repository = make_repository(tmp_path / "repository")
+    reached, hanging = tmp_path / "reached", tmp_path / "bin" / "git"
+    hanging.parent.mkdir()
+    add = f'{shutil.which("git")} "$@"'
+    steps = {
+        "before": f"touch {reached}; sleep 100; {add}",
+        "after": f"{add}; touch {reached}; sleep 100",
+    }
+    hanging.write_text(
+        f'#!/bin/sh\ncase "$*" in *"worktree add"*) {steps[when]};; *) exec {add};; esac\n'
+    )
+    hanging.chmod(0o755)
+    slow = SETTINGS | {"PATH": f"{hanging.parent}:{os.environ['PATH']}"}
+    with ServerProcess(tmp_path / "data", tmp_path / "work", model_url, slow) as server:
+        place = Place(server)
+        task = place.task(f"run echo two > a.txt && {COMMIT}", repository=str(repository))
+        place.until(reached.exists, bool)
+        server.kill()
+        server.settings = SETTINGS
+        server.start()
+        ended = place.done(task)
+        assert ended["status"] == "completed", ended
+        workspace = place.workspace(ended)
+        assert workspace["branch"] == f"open-agent/{task[:8]}"
+        assert git(repository, "show", f"{workspace['branch']}:a.txt") == "two"
+        assert len(git(repository, "worktree", "list").splitlines()) == 2
+        assert len(git(repository, "branch", "--list", "open-agent/*").splitlines()) == 1
+
+
+@requirement("workspaces:gone")
+def test_a_workspace_in_which_a_run_works_is_not_removed(place: Place, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repository")
+    task = place.task("run sleep 1000", repository=str(repository))
+    place.until(lambda: place.events(task, "tool.called"), bool)
+    id_ = place.get(f"/api/task/{task}")["workspace_id"]
+    answer = place.ask("DELETE", f"/api/workspaces/{id_}?force=true")
+    assert code(answer) == (409, "workspace.in_use")
+    place.ask("POST", f"/api/task/{task}/stop")
+    place.done(task)
+    assert place.ask("DELETE", f"/api/workspaces/{id_}")[0] == 200

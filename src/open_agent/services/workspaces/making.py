@@ -17,6 +17,7 @@ from open_agent.core.errors import NotFound, OpenAgentError, Unavailable
 from open_agent.core.ids import MissionId, WorkspaceId
 from open_agent.core.workspace import Recipe, WorkspaceEntry, WorkspaceKind, WorkspaceState
 from open_agent.engine.preparing import Prepared, WorkspaceUnusable
+from open_agent.services.workspaces.alone import alone
 from open_agent.services.workspaces.choosing import Secret
 from open_agent.services.workspaces.cloning import Cloning
 from open_agent.services.workspaces.git import GitFailed
@@ -64,6 +65,7 @@ class Making:
         self._secrets: dict[WorkspaceId, Secret] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._at_once = anyio.CapacityLimiter(AT_ONCE)
+        self._is_closing = False
 
     def remember(self, workspace_id: WorkspaceId, secret: Secret | None) -> None:
         """Hold the credentials of one that is going to be made."""
@@ -100,6 +102,7 @@ class Making:
 
     async def close(self) -> None:
         """End whatever is being made. It is begun again after the next start."""
+        self._is_closing = True
         for task in [*self._background, *(job.task for job in self._jobs.values())]:
             task.cancel()
             await asyncio.wait({task})
@@ -155,7 +158,8 @@ class Making:
             task.exception()  # Whoever waits has it; nobody may.
 
     async def _make(self, workspace_id: WorkspaceId, owner: ProcessOwner) -> WorkspaceEntry:
-        async with self._at_once:
+        lock = self._ground.places.data_dir / "making" / workspace_id
+        async with self._at_once, alone(lock):
             entry = await self._ground.rows.get_for_system(workspace_id)
             if entry.state is WorkspaceState.READY:
                 return entry
@@ -163,8 +167,9 @@ class Making:
                 entry = await self._settle(entry, state=WorkspaceState.MAKING, problem=None)
                 changes = await self._carry_out(entry, owner)
             except asyncio.CancelledError:
-                with anyio.CancelScope(shield=True):
-                    await self._settle(entry, state=WorkspaceState.FAILED, problem=STOPPED)
+                if not self._is_closing:
+                    with anyio.CancelScope(shield=True):
+                        await self._settle(entry, state=WorkspaceState.FAILED, problem=STOPPED)
                 raise
             except (GitFailed, OpenAgentError, OSError) as error:
                 failed = _failure(entry, error, is_forgotten=workspace_id not in self._secrets)
