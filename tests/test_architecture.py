@@ -78,7 +78,8 @@ KNOWLEDGE = {
 
 BEHIND_ISOLATION = {
     # What implements it: nobody outside may know that there is no wall.
-    r"open_agent\.workspaces\.(host|supervised|supervisor|keeping|pipes)(\..+)?": (),
+    r"open_agent\.workspaces\.(host|supervised|supervisor|keeping)(\..+)?": (),
+    r"open_agent\.workspaces\.pipes(\..+)?": ("mcp/servers/stdio.py",),  # its own standard streams
     r"open_agent\.workspaces\.local\.LocalWorkspace": (),
     # Those who end what runs and missions have started, and start nothing.
     r"open_agent\.workspaces\.processes\.ProcessPort": (

@@ -11,8 +11,8 @@ from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.client import SUPPORTED
 from open_agent.cli.checks import Finding
 from open_agent.settings import Settings
+from open_agent.workspaces.alone import host_alone
 from open_agent.workspaces.processes import ProcessLost
-from open_agent.workspaces.supervised import SupervisedProcesses
 
 SECONDS = 20.0
 INSTALL = "Install it with `npm install -g opencode-ai@1`, or set OPENCODE_PROGRAM to where it is."
@@ -72,10 +72,10 @@ async def _version(program: str, outside: dict[str, str]) -> str | None:
         env = {**outside, "HOME": name, **dict.fromkeys(folders, name)}
         env["OPENCODE_DISABLE_AUTOUPDATE"] = env["OPENCODE_DISABLE_MODELS_FETCH"] = "1"
         said = b""
-        async with SupervisedProcesses(home / "lock") as processes:
+        async with host_alone(home, env) as isolation:
             try:
                 with anyio.fail_after(SECONDS):
-                    process = await processes.start([program, "--version"], cwd=home, env=env)
+                    process = await isolation.start([program, "--version"], cwd=home, env=env)
                     while piece := await process.stdout.read():
                         said = (said + piece)[:1000]
             except (OSError, TimeoutError, ProcessLost):

@@ -119,17 +119,15 @@ async def open_application(
         for listener in (feed.committed, engine.committed, workspaces.disk.committed):
             database.log.on_commit(listener)
         readiness = Readiness()
+        kept = processes, access.audit, clock, workspaces
         limits = settings.max_parallel_missions, settings.stale_mission_hours
-        parts = ControlParts(
-            engine, feed, places, processes, access.audit, clock, workspaces, *limits
-        )
+        parts = ControlParts(engine, feed, places, *kept, *limits)
         system = _system(settings, database, engine, readiness, opencode)
         services = _services(database, parts, access, mcp, system)
         http = create_app(services, http_options(settings))
+        ways_in = rules.owner_token, access.sessions
         warnings = _warn(access, isolation)
-        application = Application(
-            http, engine, feed, readiness, rules.owner_token, access.sessions, warnings
-        )
+        application = Application(http, engine, feed, readiness, *ways_in, warnings)
         if is_working:
             await engine.start()
         upkeep = asyncio.create_task(_look_after(services, is_working=is_working))

@@ -6,12 +6,10 @@ stays the same from step to step, which is what providers cache.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pydantic_core
 
-from open_agent.core.ids import CallId, MessageId
 from open_agent.events.model.base import BlobRef
 from open_agent.events.model.history import HistoryCompacted
 from open_agent.events.model.message import MessageReceived
@@ -19,7 +17,6 @@ from open_agent.events.model.model_call import (
     ModelAnswered,
     ModelAsked,
     ModelFailed,
-    RequestedCall,
 )
 from open_agent.events.model.notice import NoticeGiven
 from open_agent.events.model.queue import MessageEdited, MessageRemoved
@@ -30,13 +27,13 @@ from open_agent.models.fragments import (
     NOTICE,
     SUMMARY,
     Fragment,
-    Kind,
     encode_images,
     encode_reply,
     encode_results,
     encode_system,
     encode_user,
 )
+from open_agent.models.open_reply import OpenReply, Waiting
 from open_agent.models.reply import ModelRequest
 from open_agent.models.shortening import Cut, find_cut
 from open_agent.models.wire import as_list, as_object
@@ -54,30 +51,6 @@ requests stays the same in between."""
 
 class ConversationBroken(RuntimeError):
     """A request would not be valid: a mistake of ours, so it is not sent."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A message that has come and has no place yet."""
-
-    seq: int
-    kind: Kind
-    encoded: bytes
-    message_id: MessageId | None
-    is_steering: bool
-
-
-@dataclass(slots=True)
-class _OpenReply:
-    """A reply whose calls are not all answered."""
-
-    seq: int
-    calls: Sequence[RequestedCall]
-    results: dict[str, str] = field(default_factory=dict[str, str])
-    images: dict[str, list[BlobRef]] = field(default_factory=dict[str, list[BlobRef]])
-
-    def takes(self, call_id: CallId) -> bool:
-        return call_id not in self.results and any(c.call_id == call_id for c in self.calls)
 
 
 class Conversation:
@@ -99,9 +72,9 @@ class Conversation:
         self._fragments: list[Fragment] = []
         self._bytes = 0
         self._model_bytes = 0
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         self._missing: set[int] = set()
-        self._open: _OpenReply | None = None
+        self._open: OpenReply | None = None
         self._early: dict[str, str] = {}
         self._is_active = False
         self._is_in_flight = False
@@ -276,7 +249,7 @@ class Conversation:
     ) -> None:
         if isinstance(event, NoticeGiven):
             encoded = encode_user(NOTICE + event.content)
-            self._waiting.append(_Waiting(seq, "notice", encoded, None, is_steering=False))
+            self._waiting.append(Waiting(seq, "notice", encoded, None, is_steering=False))
             return
         message_id = event.message_id
         if not isinstance(event, MessageReceived):
@@ -285,7 +258,7 @@ class Conversation:
             # An edit says all of the message, so it takes the place of what it changed.
             is_steering = isinstance(event, MessageReceived) and event.delivery == "steer"
             encoded = encode_user(event.content)
-            self._waiting.append(_Waiting(seq, "person", encoded, message_id, is_steering))
+            self._waiting.append(Waiting(seq, "person", encoded, message_id, is_steering))
 
     def _start(self, seq: int, event: RunStarted) -> None:
         self._close(seq)
@@ -322,7 +295,7 @@ class Conversation:
             mine = {
                 str(c.call_id): early[c.call_id] for c in event.tool_calls if c.call_id in early
             }
-            self._open = _OpenReply(seq, event.tool_calls, mine)
+            self._open = OpenReply(seq, event.tool_calls, mine)
             self._close_if_answered(seq)
 
     def _stop_waiting(self, event: ModelFailed | RunRecovered) -> None:
@@ -376,7 +349,7 @@ class Conversation:
                 self._waiting.remove(item)
                 self._place(seq, item)
 
-    def _place(self, seq: int, item: _Waiting) -> None:
+    def _place(self, seq: int, item: Waiting) -> None:
         self._add(
             Fragment(
                 item.kind,

@@ -18,7 +18,7 @@ from open_agent.mcp.servers.desktop.sessions import Desktops
 from open_agent.mcp.servers.desktop.standard import desktop_tools
 from open_agent.mcp.servers.host import host_tools
 from open_agent.mcp.servers.offering import tool_server
-from open_agent.mcp.servers.scratch import SUPERVISOR_LOCK, scratch_folder
+from open_agent.mcp.servers.scratch import scratch_folder
 from open_agent.mcp.servers.stdio import serve_stdio
 from open_agent.settings import Settings
 from open_agent.store.blobs import FileBlobs
@@ -27,11 +27,9 @@ from open_agent.tools.web.addresses import AddressGuard
 from open_agent.tools.web.fetching import GuardedFetcher
 from open_agent.tools.web.metasearch import MetaSearch
 from open_agent.tools.web.tavily import TavilySearch
+from open_agent.workspaces.alone import host_alone
 from open_agent.workspaces.hiding import hide_this_process
-from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.isolation import Isolation
-from open_agent.workspaces.programs import find_ripgrep
-from open_agent.workspaces.supervised import SupervisedProcesses
 
 HINT = (
     "This is an MCP server: the client that starts it speaks to it on standard input and output. "
@@ -116,10 +114,7 @@ async def _end_at_signal(serving: anyio.CancelScope) -> None:
 @asynccontextmanager
 async def _surroundings(settings: Settings) -> AsyncGenerator[Surroundings]:
     with scratch_folder() as folder:
-        async with SupervisedProcesses(folder / SUPERVISOR_LOCK) as processes:
-            environment = settings.child_environment
-            ripgrep = find_ripgrep(environment.get("PATH"))
-            isolation = HostIsolation(processes, environment, {"rg": ripgrep} if ripgrep else {})
+        async with host_alone(folder, settings.child_environment) as isolation:
             workspace = settings.open_agent_workspace or Path.cwd()
             yield Surroundings(settings, folder, workspace, isolation)
 

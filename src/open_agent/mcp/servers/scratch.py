@@ -13,10 +13,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from open_agent.workspaces.alone import SUPERVISOR_LOCK
+
 PREFIX = "open-agent-mcp-"
 LOCK = "lock"
-SUPERVISOR_LOCK = "supervisor.lock"
-"""Locked as long as anything runs that the server has started; see `SupervisedProcesses`."""
 
 
 @contextmanager
