@@ -149,6 +149,13 @@ class OpenCodeClient:
         here = [info for info in found if info.title == title and info.parent_id is None]
         return sorted(here, key=lambda info: info.time.created, reverse=True)
 
+    async def search_sessions(self, title: str) -> list[SessionInfo]:
+        """Sessions of all directories with exactly this title."""
+        query = {"search": title, "limit": "100"}
+        call = Call("GET", "/experimental/session", None, query)
+        found = await self._way.read(list[SessionInfo], call)
+        return [info for info in found if info.title == title]
+
     async def children(self, session_id: str) -> list[SessionInfo]:
         """Sessions that a session's subagents work in; not their own children."""
         call = Call("GET", f"/session/{_safe(session_id)}/children")
