@@ -18,7 +18,7 @@ from open_agent.backends.opencode.models import OpenCodeModels
 from open_agent.backends.opencode.permissions import asked_groups
 from open_agent.backends.opencode.server import OpenCodeServer
 from open_agent.composition.rules import make_policy, make_prices, make_windows
-from open_agent.core.clock import Clock
+from open_agent.core.clock import SystemClock
 from open_agent.core.ids import new_token
 from open_agent.events.log import EventLog
 from open_agent.models.endpoint import Endpoint
@@ -51,14 +51,14 @@ class OpenCode:
 
 @asynccontextmanager
 async def open_opencode(
-    settings: Settings, isolation: Isolation, clock: Clock, log: EventLog
+    settings: Settings, isolation: Isolation, log: EventLog
 ) -> AsyncGenerator[OpenCode | None]:
     """The OpenCode of the settings, for as long as the context lasts; none where there is none.
 
     Nothing is started or asked before it is needed. What is deleted on the log, it forgets.
     """
     if settings.opencode_managed:
-        server, models = _managed(settings, isolation, _source(settings, clock))
+        server, models = _managed(settings, isolation, _source(settings))
     elif settings.opencode_base_url is not None:
         server, models = _attached(settings, settings.opencode_base_url)
     else:
@@ -118,7 +118,7 @@ def _managed(
     return server, models
 
 
-def _source(settings: Settings, clock: Clock) -> ModelSource:
+def _source(settings: Settings) -> ModelSource:
     wanted = (settings.default_model, settings.fallback_model, *settings.model_prices)
     named = tuple(dict.fromkeys(name for name in wanted if name and name != DEMO_MODEL))
     default = None if settings.is_demo else settings.default_model
@@ -126,6 +126,6 @@ def _source(settings: Settings, clock: Clock) -> ModelSource:
         settings.openrouter_base_url,
         named,
         make_windows(settings),
-        make_prices(settings, clock),
+        make_prices(settings, SystemClock()),
         default,
     )
