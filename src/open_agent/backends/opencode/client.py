@@ -142,6 +142,11 @@ class OpenCodeClient:
         """A session."""
         return await self._way.read(SessionInfo, Call("GET", f"/session/{_safe(session_id)}"))
 
+    async def add_rules(self, session_id: str, rules: Sequence[Mapping[str, str]]) -> None:
+        """Give a session more rules of permission, after those that it has."""
+        body: Json = {"permission": [dict(rule) for rule in rules]}
+        await self._way.call(Call("PATCH", f"/session/{_safe(session_id)}", body=body))
+
     async def find_sessions(self, directory: str, title: str) -> list[SessionInfo]:
         """Sessions of a directory with exactly this title, newest first; no subagents'."""
         query = {"search": title, "roots": "true", "limit": "100"}
