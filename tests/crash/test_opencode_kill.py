@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def check(log: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def standing_opencode(folder: Path, model_url: str) -> Iterator[str]:
+def standing_opencode(folder: Path, model_url: str) -> Generator[str]:
     """An OpenCode that nobody of ours starts or ends; its address."""
     folder.mkdir()
     provider = {
