@@ -32,6 +32,7 @@ NAMES = (
     "missions",
     "message",
     "login",
+    "backends",
 )
 QUICK: dict[str, list[str]] = {
     "append": ["--seconds", "1"],

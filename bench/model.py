@@ -25,6 +25,8 @@ FILE_LINES = 30
 CHUNK = "sixteen letters "
 STEP_CHUNKS = 32
 LONG_CHUNKS = 2_000
+TURNS = 20
+"""Commands of a task that both backends carry out."""
 SLOW_SECONDS = 1.0
 """On average. Were it always the same, runs that once fell into step would stay so."""
 CHUNKS_OF_THE_REST = 7
@@ -34,6 +36,19 @@ CHUNKS_OF_THE_REST = 7
 def text_of(chunks: int) -> str:
     """Text that makes so many chunks of a reply, the rest of it counted."""
     return CHUNK * (chunks - CHUNKS_OF_THE_REST)
+
+
+def command(asked: Asked) -> Turn:
+    """A command each time, by whichever tool the backend has for it."""
+    if asked.turn >= TURNS:
+        return Turn("Done.")
+    names = {tool["function"]["name"] for tool in asked.body.get("tools", [])}
+    line = f"echo {asked.turn}"
+    if "bash" in names:
+        call = Call("bash", {"command": line, "description": "Say a number"})
+    else:
+        call = Call("run_command", {"command": line})
+    return Turn(text_of(STEP_CHUNKS), calls=(call,))
 
 
 @dataclass
@@ -55,6 +70,8 @@ class Notes:
         match asked.model.split("/")[1]:
             case "step":
                 return Turn(text_of(STEP_CHUNKS), calls=(call,))
+            case "command":
+                return command(asked)
             case "slow":
                 wait = self.random.uniform(0.5, 1.5) * SLOW_SECONDS
                 pause = KeepAlives(interval=wait, seconds=wait)

@@ -104,7 +104,7 @@ async def open_application(
         processes = await stack.enter_async_context(SupervisedProcesses(lock))
         stack.push_async_callback((models := make_models(settings, clock)).close)
         isolation = make_isolation(settings, processes)
-        opencode = await stack.enter_async_context(open_opencode(settings, isolation, clock))
+        opencode = await stack.enter_async_context(open_opencode(settings, isolation, database.log))
         feed, places = Feed(), _places(settings, database, opencode)
         guard = make_guard(settings, own_ports)
         workspaces = make_workspaces(

@@ -1,5 +1,6 @@
 """OpenCode put together: a server of ours or another one, its models, and the backend on it."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.backend import Handling, OpenCodeBackend
 from open_agent.backends.opencode.bounds import Bounds
 from open_agent.backends.opencode.configuration import Conduct, ModelSource
+from open_agent.backends.opencode.forgetting import Forgetting
 from open_agent.backends.opencode.home import Home
 from open_agent.backends.opencode.launching import Launcher, Program
 from open_agent.backends.opencode.managed import ManagedServer
@@ -16,8 +18,9 @@ from open_agent.backends.opencode.models import OpenCodeModels
 from open_agent.backends.opencode.permissions import asked_groups
 from open_agent.backends.opencode.server import OpenCodeServer
 from open_agent.composition.rules import make_policy, make_prices, make_windows
-from open_agent.core.clock import Clock
+from open_agent.core.clock import SystemClock
 from open_agent.core.ids import new_token
+from open_agent.events.log import EventLog
 from open_agent.models.endpoint import Endpoint
 from open_agent.settings import DEMO_MODEL, MODEL_WITH_A_KEY, Settings
 from open_agent.workspaces.isolation import Isolation
@@ -25,6 +28,7 @@ from open_agent.workspaces.isolation import Isolation
 FOLDER = "opencode"
 """Below `DATA_DIR`: what a server of ours keeps."""
 PROGRAM = "opencode"
+MANAGED_NOTES, ATTACHED_NOTES = f"{FOLDER}/forget", "opencode-forget"
 NO_KEY = (
     "OpenCode needs a key for its models. Set OPENROUTER_API_KEY (from https://openrouter.ai/keys),"
     " or OPENROUTER_BASE_URL and DEFAULT_MODEL, and start the server again; or use the backend"
@@ -47,14 +51,14 @@ class OpenCode:
 
 @asynccontextmanager
 async def open_opencode(
-    settings: Settings, isolation: Isolation, clock: Clock
+    settings: Settings, isolation: Isolation, log: EventLog
 ) -> AsyncGenerator[OpenCode | None]:
     """The OpenCode of the settings, for as long as the context lasts; none where there is none.
 
-    Nothing is started or asked before it is needed.
+    Nothing is started or asked before it is needed. What is deleted on the log, it forgets.
     """
     if settings.opencode_managed:
-        server, models = _managed(settings, isolation, _source(settings, clock))
+        server, models = _managed(settings, isolation, _source(settings))
     elif settings.opencode_base_url is not None:
         server, models = _attached(settings, settings.opencode_base_url)
     else:
@@ -65,9 +69,14 @@ async def open_opencode(
         settings.opencode_permissive,
         Bounds(silence=timedelta(seconds=settings.opencode_silence_seconds)),
     )
+    notes = settings.data_dir / (MANAGED_NOTES if server.is_managed else ATTACHED_NOTES)
+    forgetting = Forgetting(server, notes)
+    log.on_commit(forgetting.committed)
+    keeping_on = asyncio.create_task(forgetting.keep_on())
     try:
         yield OpenCode(server, models, OpenCodeBackend(server, models, handling))
     finally:
+        keeping_on.cancel()
         await server.close()
 
 
@@ -109,7 +118,7 @@ def _managed(
     return server, models
 
 
-def _source(settings: Settings, clock: Clock) -> ModelSource:
+def _source(settings: Settings) -> ModelSource:
     wanted = (settings.default_model, settings.fallback_model, *settings.model_prices)
     named = tuple(dict.fromkeys(name for name in wanted if name and name != DEMO_MODEL))
     default = None if settings.is_demo else settings.default_model
@@ -117,6 +126,6 @@ def _source(settings: Settings, clock: Clock) -> ModelSource:
         settings.openrouter_base_url,
         named,
         make_windows(settings),
-        make_prices(settings, clock),
+        make_prices(settings, SystemClock()),
         default,
     )

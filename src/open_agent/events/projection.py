@@ -160,17 +160,13 @@ def project_mission(row: MissionRow | None, record: Record) -> MissionRow:
     row.last_seq = record.seq
     match event:
         case ToolCalled() | ToolReturned() | NoticeGiven() | RunRecovered() | HistoryCompacted():
-            _go_on(row)
+            _go_on(row, event.call_id if isinstance(event, ToolReturned) else None)
         case ModelAsked() | ModelAnswered() | ModelFailed():
             _go_on(row)
             _take_model_call(row, event, is_copy=record.seq <= row.copies_until)
-        case (
-            WorkspaceAwaited()
-            | WorkspacePrepared()
-            | BackendPrompted()
-            | BackendNoted()
-            | FilesChanged()
-        ):
+        case WorkspaceAwaited() | WorkspacePrepared() | BackendNoted() | FilesChanged():
+            _go_on(row)
+        case BackendPrompted():
             _go_on(row)
             _take_prompt(row, event)
         case RunStarted() | RunWaiting() | RunFinished():
@@ -216,11 +212,20 @@ def _hear(row: MissionRow, event: SpokenEvent) -> None:
             assert_never(event)
 
 
-def _go_on(row: MissionRow) -> None:
-    """Something was done: a run that waited waits no longer."""
+def _go_on(row: MissionRow, answered: CallId | None = None) -> None:
+    """Something was done, and perhaps a call answered: a run that waited waits no longer."""
+    if answered is not None and row.questions:
+        _settle(row, answered)
     if row.run_state is RunState.WAITING:
         row.run_state, row.reason = RunState.RUNNING, None
         row.wake_at, row.ready_at = None, row.updated_at
+
+
+def _take_prompt(row: MissionRow, event: BackendPrompted) -> None:
+    """A backend was told what steers, which waits no longer."""
+    if event.cause == "steer":
+        row.queued = max(0, row.queued - len(event.message_ids))
+        row.steered = max(0, row.steered - len(event.message_ids))
 
 
 def _take_word(row: MissionRow, event: MessageReceived | CancelRequested) -> None:
@@ -276,20 +281,18 @@ def _take_answer(row: MissionRow, event: AnswerRequested | AnswerGiven | AnswerD
         others = (each for each in row.questions if each.call_id != event.call_id)
         row.questions = (*others, asked)
         return
-    row.questions = tuple(
-        replace(question, is_settled=True) if question.call_id == event.call_id else question
-        for question in row.questions
-    )
+    _settle(row, event.call_id)
     if row.run_state is RunState.WAITING:
         at = row.updated_at
         row.wake_at = row.ready_at = at if row.wake_at is None else min(at, row.wake_at)
 
 
-def _take_prompt(row: MissionRow, event: object) -> None:
-    """A backend is told what steers it, which waits no longer."""
-    if isinstance(event, BackendPrompted) and event.cause == "steer":
-        row.queued = max(0, row.queued - len(event.message_ids))
-        row.steered = max(0, row.steered - len(event.message_ids))
+def _settle(row: MissionRow, call_id: CallId) -> None:
+    """Nobody is waited for about a call any more; a backend may have been answered by itself."""
+    row.questions = tuple(
+        replace(question, is_settled=True) if question.call_id == call_id else question
+        for question in row.questions
+    )
 
 
 def _start_run(row: MissionRow, event: RunStarted, run_id: RunId | None) -> None:

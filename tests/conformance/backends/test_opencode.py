@@ -18,7 +18,7 @@ from open_agent.events.model.model_call import ModelAnswered, ModelFailed
 from open_agent.events.model.run import RunFinished, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.scripted.faults import Empty, Refusal, Silence
-from open_agent.scripted.script import Asked, Call, Turn, always
+from open_agent.scripted.script import Asked, Call, Tokens, Turn, always
 from open_agent.services.control.tree import Part, Work, progress_of, tree_of
 from tests.conformance.backends.conftest import Open
 from tests.conformance.backends.rig import command, results, said, writing
@@ -335,3 +335,55 @@ async def test_live_text_and_output_reach_those_who_watch(on_opencode: Open, tmp
     assert seen["text"].startswith("I look")
     assert seen["reasoning"] == "Hm."
     assert seen["output"].startswith("one")
+
+
+async def test_an_opencode_that_shortens_its_history_says_so(on_opencode: Open):
+    def script(asked: Asked) -> Turn:
+        if not asked.body.get("tools"):
+            return Turn(text="SUMMARY of it.")
+        if "SUMMARY of it." in str(asked.messages):
+            return Turn(text="Done.")
+        return Turn(calls=(command(asked, "echo hi"),), tokens=Tokens(input=10**6))
+
+    async with on_opencode(script) as rig:
+        ended = await rig.run()
+        check_log(rig, [record.event for record in ended.records])
+
+    assert ended.end.result == "Done."
+    purposes = [answer.purpose for answer in ended.events(ModelAnswered)]
+    assert purposes == ["step", "compaction", "step"]
+    assert [note.kind for note in ended.events(BackendNoted)] == ["session.compacted"]
+    assert ended.end.steps == 2
+
+
+async def test_a_subagent_that_does_the_same_again_and_again_is_ended(on_opencode: Open):
+    def script(asked: Asked) -> Turn:
+        if is_subagent(asked):
+            return Turn(calls=(command(asked, "echo same"),))
+        return delegating(asked)
+
+    async with on_opencode(script) as rig:
+        ended = await rig.run()
+        check_log(rig, [record.event for record in ended.records])
+
+    assert (ended.end.outcome, ended.end.reason) == (Outcome.FAILED, "repeating")
+    assert ended.end.usage.input_tokens < 2_000
+
+
+async def test_a_session_is_held_to_rules_that_came_later(on_opencode: Open, tmp_path: Path):
+    def script(asked: Asked) -> Turn:
+        if "Now." in said(asked) and not results(asked):
+            return Turn(calls=(writing(asked, "a.txt", "x"),))
+        return Turn(text=results(asked)[-1] if results(asked) else "Ready.")
+
+    async with on_opencode(script) as rig:
+        mission_id = await rig.submit(kind=MissionKind.MISSION)
+        await rig.work(mission_id)
+    async with on_opencode(script, policy=(Rule("deny", tool="write_file"),)) as rig:
+        await rig.say(mission_id, "Now.", "queue")
+        await rig.work(mission_id)
+        ended = await rig.look_at(mission_id)
+        assert not (rig.workspace / "a.txt").exists()
+
+    assert [event.outcome for event in ended.events(ToolReturned)] == ["denied"]
+    assert len({prompt.session_id for prompt in ended.events(BackendPrompted)}) == 1

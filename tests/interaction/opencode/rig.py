@@ -57,7 +57,7 @@ class Rig:
         """Say something in a session of its own and wait until the work on it is over."""
         client = await self.client()
         session = await client.create_session(str(directory), "a test")
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             async with self.server.feed.listen(session.id) as listener:
                 prompt = Prompt(new_message_id(SystemClock()), text)
                 await client.prompt(session.id, str(directory), prompt)
@@ -81,7 +81,7 @@ async def managed(
     *,
     program: str | None = None,
     watchfulness: Watchfulness | None = None,
-    start_seconds: float = 60,
+    start_seconds: float = 150,
     conduct: Conduct | None = None,
 ) -> AsyncGenerator[Rig]:
     """A server of ours, not yet started, with its folders in `folder`, which is made."""

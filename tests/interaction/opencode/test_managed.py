@@ -1,5 +1,6 @@
 """An OpenCode server of our own, with the real program: what it may know, and how it ends."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,15 +10,21 @@ import anyio
 import httpx2
 import pytest
 
+from open_agent.backends.opencode.attached import Address, AttachedServer
+from open_agent.backends.opencode.errors import OpenCodeRefused
+from open_agent.backends.opencode.forgetting import Forgetting
 from open_agent.backends.opencode.managed import Watchfulness
+from open_agent.backends.opencode.telling import title_of
 from open_agent.backends.opencode.wire import ModelRef
+from open_agent.core.ids import MissionId, UserId, new_uuid
+from open_agent.events.log import EncodedRecord
 from open_agent.scripted.server import ScriptedServer
 from open_agent.workspaces.marked import end_marked
 from tests.interaction.opencode.rig import KEY, MODEL, PASSWORD, Rig, managed
 from tests.programs import opencode
 from tests.running import gone, running, started
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def environment_of(pid: int) -> str:
@@ -26,6 +33,10 @@ def environment_of(pid: int) -> str:
 
 def pids_of(mark: str) -> list[int]:
     return [int(line.partition(" ")[0]) for line in running(mark)]
+
+
+def deletion_of(mission_id: MissionId) -> EncodedRecord:
+    return EncodedRecord(1, 1, mission_id, "mission.deleted", b"{}")
 
 
 def everything_in(folder: Path) -> set[str]:
@@ -101,10 +112,29 @@ async def test_no_environment_but_the_servers_own_has_the_password_and_none_the_
     assert await shared.server.end_session_processes(session_id) == 1
 
 
+async def test_mcp_servers_that_it_starts_do_not_inherit_the_password(
+    shared: Rig, work: Path, mark: str
+) -> None:
+    client = await shared.client()
+    config = {"type": "local", "command": mark.split(), "timeout": 3000}
+    adding = asyncio.create_task(client.add_mcp(str(work), "sleepy", config))
+    await started(mark)
+    (pid,) = pids_of(mark)
+    text = environment_of(pid)
+    assert "HOME=" in text
+    assert PASSWORD not in text
+    assert KEY not in text
+    assert (await adding)["sleepy"]["status"] == "failed"  # it does not speak MCP
+    await client.disconnect_mcp(str(work), "sleepy")
+
+
 async def test_its_folders_are_private_and_the_key_lies_in_a_file(shared: Rig) -> None:
     await shared.client()
     assert shared.home.root.stat().st_mode & 0o077 == 0
     assert shared.home.key.stat().st_mode & 0o777 == 0o600
+    assert shared.server.pid is not None
+    loaded = json.loads(shared.home.loaded(shared.server.pid).read_text())
+    assert loaded == {"isHidden": True}  # from other programs of a plain account
     assert shared.home.key.read_text() == KEY
     assert KEY not in shared.home.config.read_text()
 
@@ -156,6 +186,62 @@ async def test_nothing_of_the_person_is_run_or_written(shared: Rig, work: Path) 
     assert {name: (work / name).read_text() for name in files} == files
 
 
+async def test_what_is_deleted_here_is_forgotten_there(shared: Rig, work: Path) -> None:
+    client = await shared.client()
+    mission_id, other_id = MissionId(new_uuid()), MissionId(new_uuid())
+    gone = await client.create_session(str(work), title_of(mission_id))
+    kept = await client.create_session(str(work), title_of(other_id))
+    forgetting = Forgetting(shared.server, shared.home.root / "forget")
+    forgetting.committed(UserId("default"), [deletion_of(mission_id)])
+    keeping_on = asyncio.create_task(forgetting.keep_on())
+    with anyio.fail_after(30):
+        while await client.search_sessions(gone.title):
+            await anyio.sleep(0.01)
+    keeping_on.cancel()
+    with pytest.raises(OpenCodeRefused) as refused:
+        await client.session(gone.id)
+    assert refused.value.status == 404
+    assert (await client.session(kept.id)).title == kept.title
+
+
+async def test_one_that_does_not_run_is_not_started_to_forget(
+    tmp_path: Path, scripted: ScriptedServer
+) -> None:
+    async with managed(tmp_path, scripted) as rig:
+        rig.home.root.mkdir()
+        notes = rig.home.root / "forget"
+        mission_id = MissionId(new_uuid())
+        forgetting = Forgetting(rig.server, notes)
+        forgetting.committed(UserId("default"), [deletion_of(mission_id)])
+        keeping_on = asyncio.create_task(forgetting.keep_on())
+        with anyio.fail_after(5):
+            while not notes.exists() or not list(notes.iterdir()):
+                await anyio.sleep(0.01)
+        await forgetting.forget()
+        keeping_on.cancel()
+        assert (await rig.server.state()).phase == "stopped"
+        assert [path.name for path in notes.iterdir()] == [mission_id]
+        # It is done when OpenCode runs for another reason.
+        client = await rig.client()
+        await client.create_session(str(tmp_path), title_of(mission_id))
+        await forgetting.forget()
+        assert await client.search_sessions(title_of(mission_id)) == []
+        assert list(notes.iterdir()) == []
+
+
+async def test_it_can_be_attached_to_with_its_password(shared: Rig) -> None:
+    url = (await shared.client()).base_url
+    for password, code in (
+        (PASSWORD, ""),
+        ("another", "opencode.password"),
+        (None, "opencode.password"),
+    ):
+        attached = AttachedServer(Address(url, password))
+        state = await attached.state(is_fresh=True)
+        assert (state.code, state.phase) == (code, "failed" if code else "ready")
+        await attached.close()
+
+
 async def test_after_a_kill_it_is_there_again_with_its_sessions_and_without_its_orphans(
     tmp_path: Path, scripted: ScriptedServer, work: Path, mark: str
 ) -> None:
@@ -168,7 +254,7 @@ async def test_after_a_kill_it_is_there_again_with_its_sessions_and_without_its_
         assert pid is not None
         async with rig.server.feed.listen(session_id) as listener:
             os.kill(pid, signal.SIGKILL)
-            with anyio.fail_after(60):
+            with anyio.fail_after(120):
                 gap = await anext(listener)
         assert type(gap).__name__ == "Gap"
         await gone(mark, seconds=5)
@@ -189,7 +275,7 @@ async def test_one_that_hangs_is_ended_and_started_again(
         pid = rig.server.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             while rig.server.pid in {None, pid}:
                 await anyio.sleep(0.02)
         assert (await rig.server.state(is_fresh=True)).phase == "ready"

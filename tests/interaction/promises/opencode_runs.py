@@ -58,6 +58,10 @@ PROMISES = {
             RUNS + "test_a_log_folds_in_two_parts_as_at_once",
         ),
     ),
+    "runs:original-client": Promise(
+        "original",
+        "A client of the original sees a run on OpenCode as any other, and answers what it asks.",
+    ),
     # OpenCode alone.
     "opencode:subagents": Promise(
         "issue",
@@ -134,6 +138,7 @@ PROMISES = {
             RECOVERY + "test_what_happened_meanwhile_is_recorded_once",
             RECOVERY + "test_a_drained_worker_leaves_the_run_to_the_next",
             RECOVERY + "test_a_prompt_that_was_not_sent_is_sent_once",
+            "crash/test_opencode_kill.py",
         ),
     ),
     "opencode:gone": Promise(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from open_agent.agent.policy import Policy, Rule
-from open_agent.backends.opencode.permissions import asked_groups, judge, session_rules
+from open_agent.backends.opencode.permissions import asked_groups, judge, only_we_ask, session_rules
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,21 @@ def test_a_rule_holds_in_an_open_session_whose_subagents_could_not_be_held_to_it
 
 def test_a_session_that_asks_is_left_to_opencodes_own_rules():
     assert session_rules(Policy(), is_permissive=False, is_managed=False) == []
+
+
+@pytest.mark.parametrize(
+    ("permission", "patterns", "is_ours"),
+    [
+        ("bash", ["ls"], True),
+        ("read", ["a.txt"], True),
+        ("read", ["sub/.env"], False),
+        ("edit", ["a.txt"], False),
+        ("external_directory", ["/etc/*"], False),
+        ("doom_loop", ["bash"], False),
+    ],
+)
+def test_what_only_we_had_asked_is_told_from_what_opencode_asks(
+    permission: str, patterns: list[str], is_ours: bool
+):
+    policy = Policy((Rule("ask", command="rm *"), Rule("deny", tool="read_file")))
+    assert only_we_ask(policy, permission, patterns) is is_ours

@@ -14,7 +14,7 @@ from open_agent.agent.context import RunContext
 from open_agent.backends.opencode.client import OpenCodeClient
 from open_agent.backends.opencode.errors import OpenCodeRefused
 from open_agent.backends.opencode.facts import Call
-from open_agent.backends.opencode.permissions import judge
+from open_agent.backends.opencode.permissions import judge, only_we_ask
 from open_agent.backends.opencode.wire import PermissionAsk, QuestionAsk, QuestionItem
 from open_agent.core.ids import CallId
 from open_agent.events.active_run import Question
@@ -31,13 +31,18 @@ class Asks:
 
     Args:
         ctx: Whose run it is.
+        directory: Of the session.
         is_permissive: What no rule forbids or asks about is allowed.
+        is_managed: Nobody but us has configured this OpenCode.
     """
 
-    def __init__(self, ctx: RunContext, directory: str, *, is_permissive: bool) -> None:
+    def __init__(
+        self, ctx: RunContext, directory: str, *, is_permissive: bool, is_managed: bool
+    ) -> None:
         self._ctx = ctx
         self._directory = directory
         self._is_permissive = is_permissive
+        self._is_managed = is_managed
         self._waiting: dict[str, tuple[Ask, Call]] = {}
         self.since: datetime | None = None
         """Since when something waits for a person."""
@@ -70,7 +75,7 @@ class Asks:
         if verdict.action == "deny":
             message = FORBIDDEN.format(rule=verdict.rule)
             await self._permit(client, ask, is_allowed=False, message=message)
-        elif verdict.action == "ask" or not (self._is_permissive or verdict.rule):
+        elif verdict.action == "ask" or not (verdict.rule or self._is_allowed(ask)):
             reason = str(verdict.rule) if verdict.rule else f"OpenCode asks: {ask.permission}"
             await self._ask_person(client, ask, call, arguments, reason)
         else:
@@ -89,6 +94,13 @@ class Asks:
                 question = self._ctx.run.questions.get(call.id)
             if question is not None and question.is_settled:
                 await self._reply(client, ask, question)
+
+    def _is_allowed(self, ask: PermissionAsk) -> bool:
+        """Of what no rule is about: whether OpenCode would have gone on without asking."""
+        if self._is_permissive:
+            return True
+        policy = self._ctx.shared.policy
+        return self._is_managed and only_we_ask(policy, ask.permission, ask.patterns)
 
     async def _ask_person(
         self,

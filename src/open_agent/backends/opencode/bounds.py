@@ -58,6 +58,8 @@ class Present:
     """Something waits for a person."""
     empty_turns: int
     """In a row, in the session where there are most."""
+    repeats: int = 0
+    """Of the same calls with the same results, by a subagent."""
 
 
 def verdict(run: ActiveRun, rules: Rules, bounds: Bounds, present: Present) -> Stop | Tell | None:
@@ -81,14 +83,14 @@ def _out_of_time(run: ActiveRun, present: Present) -> Stop | None:
 def _stuck(run: ActiveRun, rules: Rules, present: Present, bounds: Bounds) -> Stop | Tell | None:
     if present.empty_turns >= bounds.empty_turns:
         return Stop(Outcome.FAILED, "empty_reply", "The model keeps sending empty replies.")
-    repeats = count_repeats(run.signatures)
+    repeats = max(count_repeats(run.signatures), present.repeats)
     if repeats >= rules.repeats_ended:
         return Stop(
             Outcome.FAILED,
             "repeating",
             f"The model made the same calls with the same results {repeats} times in a row.",
         )
-    if repeats >= rules.repeats_told and not run.notices.get("repeating"):
+    if count_repeats(run.signatures) >= rules.repeats_told and not run.notices.get("repeating"):
         return Tell("repeating", REPEATING.format(count=repeats))
     worst = max(run.tool_failures.items(), key=lambda item: item[1], default=("", 0))
     name, failures = worst

@@ -142,12 +142,24 @@ class OpenCodeClient:
         """A session."""
         return await self._way.read(SessionInfo, Call("GET", f"/session/{_safe(session_id)}"))
 
+    async def add_rules(self, session_id: str, rules: Sequence[Mapping[str, str]]) -> None:
+        """Give a session more rules of permission, after those that it has."""
+        body: Json = {"permission": [dict(rule) for rule in rules]}
+        await self._way.call(Call("PATCH", f"/session/{_safe(session_id)}", body=body))
+
     async def find_sessions(self, directory: str, title: str) -> list[SessionInfo]:
         """Sessions of a directory with exactly this title, newest first; no subagents'."""
         query = {"search": title, "roots": "true", "limit": "100"}
         found = await self._way.read(list[SessionInfo], Call("GET", "/session", directory, query))
         here = [info for info in found if info.title == title and info.parent_id is None]
         return sorted(here, key=lambda info: info.time.created, reverse=True)
+
+    async def search_sessions(self, title: str) -> list[SessionInfo]:
+        """Sessions of all directories with exactly this title."""
+        query = {"search": title, "limit": "100"}
+        call = Call("GET", "/experimental/session", None, query)
+        found = await self._way.read(list[SessionInfo], call)
+        return [info for info in found if info.title == title]
 
     async def children(self, session_id: str) -> list[SessionInfo]:
         """Sessions that a session's subagents work in; not their own children."""

@@ -33,6 +33,10 @@ LOST = (
     "OpenCode no longer has the session of this mission. A new one was opened and told what was said "
     "so far; what it had read and run is not known to it any more."
 )
+REPLACED = (
+    "The session of this mission may do more than is allowed now. A new one was opened and told what "
+    "was said so far; what it had read and run is not known to it any more."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Dialogue:
     def __init__(self, ctx: RunContext, manner: Manner, model: ModelRef | None) -> None:
         self._ctx = ctx
         self._manner = manner
-        self._model = model
+        self.model = model
         self.directory = str(ctx.workspace.root)
         self.session_id = ""
         self.prompts: list[BackendPrompted] = []
@@ -69,24 +73,36 @@ class Dialogue:
         if known is not None:
             try:
                 messages = await client.messages(known.session_id, self.directory)
+                is_usable = await self._hold_to_rules(client, known.session_id)
             except OpenCodeRefused as refusal:
                 if refusal.status != 404:
                     raise
                 await self._ctx.append(BackendNoted(kind="session.lost", message=LOST))
             else:
-                self._choose(known.session_id)
-                return messages
+                if is_usable:
+                    self._choose(known.session_id)
+                    return messages
+                await self._ctx.append(BackendNoted(kind="session.replaced", message=REPLACED))
         title = title_of(self._ctx.mission_id)
         for found in await client.find_sessions(self.directory, title):
             if known is None or found.id != known.session_id:
                 messages = await client.messages(found.id, self.directory)
-                if not messages:
+                if not messages and await self._hold_to_rules(client, found.id):
                     # Opened by us, and the server stopped before it was told anything.
                     self._choose(found.id)
                     return messages
         made = await client.create_session(self.directory, title, self._manner.rules)
         self._choose(made.id)
         return []
+
+    async def _hold_to_rules(self, client: OpenCodeClient, session_id: str) -> bool:
+        """Whether a session can be held to the rules that are in force now, which is done."""
+        rules, has = list(self._manner.rules), (await client.session(session_id)).permission
+        if not rules:
+            return not has  # Nothing takes a rule away.
+        if has[-len(rules) :] != rules:
+            await client.add_rules(session_id, rules)
+        return True
 
     async def read_run(self) -> list[Record]:
         """The run's records up to now."""
@@ -160,7 +176,7 @@ class Dialogue:
             prompt.prompt_id,
             prompt_text(contents, prompt.said),
             self._manner.agent,
-            self._model,
+            self.model,
             system_text(self._ctx.state),
         )
         await client.prompt(self.session_id, self.directory, said)

@@ -95,12 +95,6 @@ class Step:
         return "compaction" if self.info is not None and self.info.agent == "compaction" else "step"
 
     @property
-    def model(self) -> str:
-        """Who writes it, as `provider/model`."""
-        info = self.info
-        return f"{info.provider_id}/{info.model_id}" if info and info.model_id else ""
-
-    @property
     def end(self) -> StepFinishPart | None:
         """What was used, once the reply is complete."""
         found = [part for part in self.parts.values() if isinstance(part, StepFinishPart)]

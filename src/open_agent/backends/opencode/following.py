@@ -14,12 +14,14 @@ from open_agent.backends.opencode.dialogue import Dialogue
 from open_agent.backends.opencode.errors import OpenCodeRefused
 from open_agent.backends.opencode.facts import Ended, Fact, Returned, Step
 from open_agent.backends.opencode.live import Live
+from open_agent.backends.opencode.parts import ToolPart
 from open_agent.backends.opencode.reading import Reading
 from open_agent.backends.opencode.recording import Recorder
 from open_agent.backends.opencode.recovery import history, open_asks, session_status
 from open_agent.backends.opencode.server import OpenCodeServer
 from open_agent.backends.opencode.wire import FeedEvent, PermissionAsk, QuestionAsk
 from open_agent.core.errors import OpenAgentError
+from open_agent.events.active_run import SIGNATURES_KEPT, count_repeats
 from open_agent.events.log import BudgetSpent
 from open_agent.events.model.backend import BackendPrompted, PromptCause
 from open_agent.events.model.model_call import ModelAnswered
@@ -60,9 +62,14 @@ class Following:
         self._server = server
         self.client = client
         self.dialogue = dialogue
-        self.asks = Asks(ctx, dialogue.directory, is_permissive=is_permissive)
+        self.asks = Asks(
+            ctx,
+            dialogue.directory,
+            is_permissive=is_permissive,
+            is_managed=server.is_managed,
+        )
         self.reading = Reading(dialogue.session_id)
-        self.recorder = Recorder(ctx)
+        self.recorder = Recorder(ctx, dialogue.model, is_ours=server.is_managed)
         self.live = Live(ctx)
         self.is_busy = False
         self.was_lost = False
@@ -73,11 +80,18 @@ class Following:
         """How often the newest prompt was given."""
         self.heard_at = self.prompted_at = self.rested_at = ctx.now
         self._empty: dict[str, int] = {}
+        self._made: dict[str, list[str]] = {}
+        """By the session of a subagent: digests of its newest steps' calls and what came of them."""
 
     @property
     def empty_turns(self) -> int:
         """Replies in a row that said nothing, in the session where there are most."""
         return max(self._empty.values(), default=0)
+
+    @property
+    def repeats(self) -> int:
+        """How often a subagent has made the same calls with the same results in a row, at most."""
+        return max((count_repeats(made) for made in self._made.values()), default=0)
 
     @property
     def is_settled(self) -> bool:
@@ -200,6 +214,10 @@ class Following:
         is_empty = not (step.text() or step.tools or fact.error)
         known = self._empty.get(step.session_id, 0)
         self._empty[step.session_id] = known + 1 if is_empty else 0
+        if step.within is not None and step.tools:
+            made = self._made.setdefault(step.session_id, [])
+            made.append("\0".join(_made(part) for part in step.tools))
+            del made[:-SIGNATURES_KEPT]
         if step.within is None and step.end is not None:
             self.cuts, self.was_lost = 0, False
 
@@ -227,6 +245,12 @@ class Following:
         asked = ask.metadata if isinstance(ask, PermissionAsk) else ask.model_dump()
         await self.record(self.reading.begin(call, asked))
         await self.asks.hear(self.client, ask, call)
+
+
+def _made(part: ToolPart) -> str:
+    """A call, and what came of it."""
+    state = part.state
+    return f"{part.tool}{state.input}{hash(state.output)}{hash(state.error)}"
 
 
 def _is_blank(step: Step) -> bool:

@@ -38,6 +38,9 @@ _GROUPS = {
 }
 """Tools that ask under another name than their own."""
 
+OWN_ASKS = frozenset({"external_directory", "doom_loop"})
+"""What OpenCode asks about by itself, whatever the tool; and reading `.env` files."""
+
 Json = dict[str, str]
 
 
@@ -62,6 +65,14 @@ def asked_groups(policy: Policy) -> list[str]:
         if rule.action != "allow":
             found += _groups_of(rule)
     return ["*"] if "*" in found else list(dict.fromkeys(found))
+
+
+def only_we_ask(policy: Policy, permission: str, patterns: Sequence[str]) -> bool:
+    """Whether an OpenCode of ours asks for nothing but that we had it ask for this kind of call."""
+    groups = asked_groups(policy)
+    if permission in OWN_ASKS or not ({"*", permission} & set(groups)):
+        return False
+    return permission != "read" or not any(".env" in pattern for pattern in patterns)
 
 
 def judge(policy: Policy, tool: str, arguments: Mapping[str, Any]) -> Verdict:

@@ -27,6 +27,7 @@ from open_agent.backends.opencode.facts import (
     TryFailed,
 )
 from open_agent.backends.opencode.parts import Tokens, ToolPart
+from open_agent.backends.opencode.wire import ModelRef
 from open_agent.core.money import from_dollars
 from open_agent.core.run import Usage
 from open_agent.core.text import cut_to_bytes
@@ -58,10 +59,20 @@ COST_UNKNOWN = (
 
 
 class Recorder:
-    """Appends facts for one run, in the order in which they are learned."""
+    """Appends facts for one run, in the order in which they are learned.
 
-    def __init__(self, ctx: RunContext) -> None:
+    Args:
+        ctx: Whose run it is.
+        wanted: The model that the run asks for, as OpenCode names it.
+        is_ours: OpenCode asks the endpoint that we ask, at the same prices.
+    """
+
+    def __init__(
+        self, ctx: RunContext, wanted: ModelRef | None = None, *, is_ours: bool = False
+    ) -> None:
         self._ctx = ctx
+        self._wanted = wanted
+        self._is_ours = is_ours
         self._is_cost_told = False
         self.is_stopping = False
         """The session was told to stop: what ends from now on was ended by that."""
@@ -89,7 +100,7 @@ class Recorder:
             step=step.number,
             attempt=step.attempt,
             purpose=step.purpose,
-            model=step.model or run.model,
+            model=self._model(step),
             max_tokens=0,
             request_bytes=0,
             reserved_microdollars=0,
@@ -97,12 +108,20 @@ class Recorder:
             backend_id=step.message_id,
         )
 
+    def _model(self, step: Step) -> str:
+        """Who answers, in the words of whoever asked for it where it is that one."""
+        info, wanted = step.info, self._wanted
+        if info is None or not info.model_id:
+            return self._ctx.run.model
+        used = ModelRef(info.provider_id, info.model_id)
+        return self._ctx.run.model if used == wanted else str(used)
+
     def _try_failed(self, fact: TryFailed) -> ModelFailed:
         step, status = fact.step, fact.status
         return ModelFailed(
             step=step.number,
             purpose=step.purpose,
-            model=step.model or self._ctx.run.model,
+            model=self._model(step),
             code=retry_code(status.message),
             message=status.message,
             is_retryable=True,
@@ -129,7 +148,7 @@ class Recorder:
         answered = ModelAnswered(
             step=step.number,
             purpose=step.purpose,
-            model=step.model or self._ctx.run.model,
+            model=self._model(step),
             provider=step.info.provider_id if step.info else None,
             text=shown,
             text_blob=blob,
@@ -145,7 +164,7 @@ class Recorder:
         )
         notes: list[BackendNoted] = []
         if source == "unknown" and self._ctx.run.limits.budget_microdollars:
-            notes = self._note_cost(step)
+            notes = self._note_cost(self._model(step))
         return await self._ctx.append(answered, *notes)
 
     def _failed(self, fact: Ended) -> ModelFailed:
@@ -154,7 +173,7 @@ class Recorder:
         return ModelFailed(
             step=step.number,
             purpose=step.purpose,
-            model=step.model or self._ctx.run.model,
+            model=self._model(step),
             code="cancelled" if self.is_stopping and code == "backend.aborted" else code,
             message=error_message(fact.error) if fact.error else "The reply was cut off.",
             status=fact.error.status_code if fact.error else None,
@@ -166,11 +185,11 @@ class Recorder:
             within=step.within,
         )
 
-    def _note_cost(self, step: Step) -> list[BackendNoted]:
+    def _note_cost(self, model: str) -> list[BackendNoted]:
         if self._is_cost_told:
             return []
         self._is_cost_told = True
-        return [BackendNoted(kind="cost.unknown", message=COST_UNKNOWN.format(model=step.model))]
+        return [BackendNoted(kind="cost.unknown", message=COST_UNKNOWN.format(model=model))]
 
     async def _calls(self, step: Step) -> list[RequestedCall]:
         if step.within is not None:
@@ -189,12 +208,13 @@ class Recorder:
         dollars = end.cost if end else info.cost if info else 0.0
         if dollars > 0:
             return usage, from_dollars(dollars), "priced"
-        models, name = self._ctx.shared.models, step.model
-        for known in (name, name.partition("/")[2]):
-            priced = models.cost(known, usage) if known and usage != Usage() else None
-            if priced is not None:
-                return usage, priced, "priced"
-        return usage, 0, "unknown"
+        if not self._is_ours or info is None:
+            return usage, 0, "unknown"
+        models = self._ctx.shared.models
+        if models.is_free(info.model_id):
+            return usage, 0, "free"
+        priced = models.cost(info.model_id, usage) if usage != Usage() else None
+        return usage, priced or 0, "unknown" if priced is None else "priced"
 
     async def _returned(self, fact: Returned) -> ToolReturned:
         call, part = fact.call, fact.call.part
@@ -214,7 +234,7 @@ class Recorder:
             data = content.encode("utf-8", "replace")
             spilled = await self._ctx.shared.blobs.put(self._ctx.mission_id, data)
         exit_code = state.metadata.get("exit")
-        diff = _diff(part)
+        diff = _diff(part, str(self._ctx.workspace.root))
         return ToolReturned(
             call_id=call.id,
             name=call.name,
@@ -276,7 +296,17 @@ def _finish(fact: Ended) -> str:
     return "interrupted" if fact.is_lost else "unknown"
 
 
-def _diff(part: ToolPart) -> str | None:
+def _diff(part: ToolPart, folder: str) -> str | None:
+    """What a call changed in a file, with the file's path from the working directory."""
+    diff = _raw_diff(part)
+    if diff is None:
+        return None
+    head, mark, rest = diff.partition("\n@@")
+    lines = [line for line in head.split("\n") if line.startswith(("--- ", "+++ "))]
+    return "\n".join(lines).replace(f" {folder}/", " ") + mark + rest
+
+
+def _raw_diff(part: ToolPart) -> str | None:
     metadata = part.state.metadata
     diff = metadata.get("diff")
     if isinstance(diff, str) and diff:

@@ -140,6 +140,7 @@ class Run:
             has_call=bool(session.reading.open_calls),
             is_asking=bool(session.asks.calls),
             empty_turns=session.empty_turns,
+            repeats=session.repeats,
         )
 
     async def _rest(self) -> Outcome | None:

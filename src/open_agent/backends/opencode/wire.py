@@ -128,6 +128,8 @@ class SessionInfo(Read):
     tokens: Tokens = Tokens()
     time: SessionTime = SessionTime()
     agent: str = ""
+    permission: list[dict[str, str]] = []
+    """Its own rules of permission, of which the last that fits decides."""
 
 
 class SessionStatus(Read):
