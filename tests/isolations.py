@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import anyio.to_thread
+
 from open_agent.core.ids import MissionId, RunId
 from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.isolation import Isolation
@@ -35,8 +37,8 @@ class WrappedProcesses:
     ) -> Process:
         """Start a program behind the wrapper, which would not say that there is none."""
         name, *rest = argv
-        program = name if "/" in name else shutil.which(name, path=env.get("PATH", ""))
-        if program is None or not Path(program).exists():
+        program = await anyio.to_thread.run_sync(_found, name, env.get("PATH", ""))
+        if program is None:
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", name)
         inside = [*WRAPPER, program, *rest]
         return await self._processes.start(inside, cwd=cwd, env=env, owner=owner, stdin=stdin)
@@ -60,6 +62,11 @@ class WrappedProcesses:
     async def close(self) -> None:
         """As the port behind it."""
         await self._processes.close()
+
+
+def _found(name: str, search_path: str) -> str | None:
+    program = name if "/" in name else shutil.which(name, path=search_path)
+    return program if program and Path(program).exists() else None
 
 
 class WrappedIsolation(HostIsolation):

@@ -11,6 +11,7 @@ from open_agent.settings import Settings
 from open_agent.store.blobs import FileBlobs
 from open_agent.tools.definition import ToolContext
 from open_agent.tools.ports import SearchAnswer, WebPage, WebUnavailable
+from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.programs import find_ripgrep
 from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.isolations import isolation_of, root_of
@@ -43,13 +44,15 @@ def root(tmp_path: Path, isolation_kind: str) -> Path:
 
 
 @pytest.fixture
-async def ctx(
-    tmp_path: Path, root: Path, processes: SupervisedProcesses, isolation_kind: str
-) -> ToolContext:
+def isolation(processes: SupervisedProcesses, isolation_kind: str) -> Isolation:
     ripgrep = find_ripgrep(os.environ["PATH"])
     assert ripgrep
     environment = Settings.model_construct().child_environment
-    isolation = isolation_of(isolation_kind, processes, environment, {"rg": ripgrep})
+    return isolation_of(isolation_kind, processes, environment, {"rg": ripgrep})
+
+
+@pytest.fixture
+async def ctx(tmp_path: Path, root: Path, isolation: Isolation) -> ToolContext:
     return ToolContext(
         mission_id=MissionId("mission"),
         run_id=RunId("run"),

@@ -204,6 +204,8 @@ async def test_health_says_little_to_everybody(tmp_path: Path) -> None:
             "auth_mode": "single_tenant",
             "max_iterations": 50,
             "ready": True,
+            "isolation": "host",
+            "warnings": [],
             "backend": "native",
             "opencode": None,
         }

@@ -339,7 +339,11 @@ async def test_deleting_leaves_nothing_behind(tmp_path: Path) -> None:
         folder = Path((await mission_of(client, id_))["workspace"])
         folder.mkdir(parents=True)
         (folder / "link").symlink_to(tmp_path / "data")
-        assert (await client.delete(path)).json() == {"ok": True, "deleted": id_}
+        assert (await client.delete(path)).json() == {
+            "ok": True,
+            "deleted": id_,
+            "notes": [],
+        }
         assert not folder.exists()
         assert (tmp_path / "data").exists()
         assert await rig.db.blobs.total_bytes(MissionId(id_)) == 0

@@ -143,6 +143,7 @@ async def test_a_task_shows_what_really_happened(tmp_path: Path) -> None:
                 "reasoning_tokens": 0,
             },
             "workspace": str(tmp_path / "work" / "workspaces" / f"task-{id_}"),
+            "workspace_id": id_,
         }
 
 

@@ -46,8 +46,11 @@ async def test_a_command_that_kills_itself_says_by_which_signal(ctx: ToolContext
 
 async def test_a_command_runs_where_it_is_told(ctx: ToolContext, root: Path) -> None:
     (root / "sub").mkdir()
-    assert f"\n{root}" in (await call(run_command, ctx, command="pwd")).content
-    assert f"\n{root}/sub" in (await call(run_command, ctx, command="pwd", cwd="sub")).content
+    assert f"\n{root.resolve()}" in (await call(run_command, ctx, command="pwd")).content
+    assert (
+        f"\n{root.resolve()}/sub"
+        in (await call(run_command, ctx, command="pwd", cwd="sub")).content
+    )
     assert "nowhere does not exist" in await refusal(run_command, ctx, command="pwd", cwd="nowhere")
 
 

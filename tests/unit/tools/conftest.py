@@ -1,5 +1,5 @@
 """What a tool is called with."""
 
-from tests.tool_context import ctx, isolation_kind, mark, processes, root
+from tests.tool_context import ctx, isolation, isolation_kind, mark, processes, root
 
-__all__ = ["ctx", "isolation_kind", "mark", "processes", "root"]
+__all__ = ["ctx", "isolation", "isolation_kind", "mark", "processes", "root"]
