@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from open_agent.core.ids import MissionId
+from open_agent.core.ids import MissionId, UserId
 from open_agent.core.mission import MissionKind
 from open_agent.tools.registry import Toolbox
 
@@ -14,6 +14,16 @@ class MissionTools(Protocol):
     @property
     def toolbox(self) -> Toolbox:
         """What its model may use now; the same object as long as nothing has changed."""
+        ...
+
+    @property
+    def servers(self) -> Toolbox:
+        """Only those of MCP servers: what a backend with tools of its own is given beside them."""
+        ...
+
+    @property
+    def owner(self) -> UserId | None:
+        """Whose mission it is; none where that makes no difference."""
         ...
 
     async def begin_run(self) -> None:
@@ -50,6 +60,8 @@ class FixedMissionTools:
 
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
+        self.servers: Toolbox = Toolbox(())
+        self.owner: UserId | None = None
 
     async def begin_run(self) -> None:
         """Nothing is to be found out."""

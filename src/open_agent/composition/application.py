@@ -26,6 +26,7 @@ from open_agent.engine.worker import Ground, Worker
 from open_agent.models.router import ModelRouter
 from open_agent.server.collecting import give_back
 from open_agent.server.http import create_app
+from open_agent.server.mcp_bridge import McpBridges
 from open_agent.server.services import Services
 from open_agent.services.access.assembly import AccessServices, Surroundings, open_access
 from open_agent.services.access.rules import AccessRules
@@ -45,6 +46,7 @@ from open_agent.store.database import Database, open_database
 from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_predecessor
 
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 AT_ONCE = 256
 """Missions that one process works on at the same time, whoever owns them."""
 PREDECESSOR_SECONDS = 15.0
@@ -94,9 +96,7 @@ async def open_application(
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        database = await open_database(settings.data_dir, clock, url=url)
-        await stack.enter_async_context(database)
+        database = await stack.enter_async_context(await _open_database(settings, clock))
         rules = await to_thread.run_sync(access_rules, settings)
         access = await stack.enter_async_context(_access(settings, rules, database, clock))
         lock = settings.data_dir / f"supervisor-{database.slot}.lock"
@@ -104,7 +104,10 @@ async def open_application(
         processes = await stack.enter_async_context(SupervisedProcesses(lock))
         stack.push_async_callback((models := make_models(settings, clock)).close)
         isolation = make_isolation(settings, processes)
-        opencode = await stack.enter_async_context(open_opencode(settings, isolation, database.log))
+        bridges = McpBridges(_own_url(settings, own_ports))
+        opencode = await stack.enter_async_context(
+            open_opencode(settings, isolation, database.log, bridges)
+        )
         feed, places = Feed(), _places(settings, database, opencode)
         guard = make_guard(settings, own_ports)
         workspaces = make_workspaces(
@@ -124,7 +127,7 @@ async def open_application(
         parts = ControlParts(engine, feed, places, *kept, *limits)
         system = _system(settings, database, engine, readiness, opencode)
         services = _services(database, parts, access, mcp, system)
-        http = create_app(services, http_options(settings))
+        http = create_app(services, http_options(settings), bridges)
         ways_in = rules.owner_token, access.sessions
         warnings = _warn(access, isolation)
         application = Application(http, engine, feed, readiness, *ways_in, warnings)
@@ -139,6 +142,18 @@ async def open_application(
             upkeep.cancel()
             await application.drain()
             await warming
+
+
+async def _open_database(settings: Settings, clock: Clock) -> Database:
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    return await open_database(settings.data_dir, clock, url=url)
+
+
+def _own_url(settings: Settings, own_ports: Collection[int]) -> str | None:
+    """Where programs of this machine reach this server; none while it does not listen."""
+    address = LOOPBACK.get(settings.host, settings.host)
+    host = f"[{address}]" if ":" in address else address
+    return next((f"http://{host}:{port}" for port in own_ports), None)
 
 
 def _warn(access: AccessServices, isolation: Isolation) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.backend import Handling, OpenCodeBackend
 from open_agent.backends.opencode.bounds import Bounds
+from open_agent.backends.opencode.bridge import Bridging
 from open_agent.backends.opencode.configuration import Conduct, ModelSource
 from open_agent.backends.opencode.forgetting import Forgetting
 from open_agent.backends.opencode.home import Home
@@ -51,7 +52,7 @@ class OpenCode:
 
 @asynccontextmanager
 async def open_opencode(
-    settings: Settings, isolation: Isolation, log: EventLog
+    settings: Settings, isolation: Isolation, log: EventLog, bridging: Bridging
 ) -> AsyncGenerator[OpenCode | None]:
     """The OpenCode of the settings, for as long as the context lasts; none where there is none.
 
@@ -74,7 +75,7 @@ async def open_opencode(
     log.on_commit(forgetting.committed)
     keeping_on = asyncio.create_task(forgetting.keep_on())
     try:
-        yield OpenCode(server, models, OpenCodeBackend(server, models, handling))
+        yield OpenCode(server, models, OpenCodeBackend(server, models, handling, bridging))
     finally:
         keeping_on.cancel()
         await server.close()

@@ -7,13 +7,11 @@ from contextlib import asynccontextmanager
 import uvloop
 
 from open_agent.cli.ports import LocalServer, OnReady
-from open_agent.composition.application import open_application
+from open_agent.composition.application import LOOPBACK, open_application
 from open_agent.server.logs import configure_logs
 from open_agent.server.serving import bind, listen, serve
 from open_agent.settings import Settings
 from open_agent.workspaces.hiding import hide_this_process
-
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 
 
 class Servers:

@@ -28,6 +28,10 @@ PUBLIC = frozenset({
     ("POST", LOGIN_PATH),
     ("POST", "/api/auth/session"),
     ("GET", "/api/mcp/oauth/callback"),
+    # Lets in by a word of its own, which is one run's.
+    ("GET", "/mcp/bridge"),
+    ("POST", "/mcp/bridge"),
+    ("DELETE", "/mcp/bridge"),
 })  # fmt: skip
 """What may be asked without saying who one is. A new one is a decision."""
 

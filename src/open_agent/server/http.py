@@ -16,6 +16,7 @@ from open_agent.server.boundary import Boundary
 from open_agent.server.control.stream import ControlStreams
 from open_agent.server.descriptions import add_streamed
 from open_agent.server.mcp import McpEndpoint
+from open_agent.server.mcp_bridge import McpBridges
 from open_agent.server.peer import is_own_account
 from open_agent.server.perimeter import Perimeter
 from open_agent.server.routes import (
@@ -105,7 +106,9 @@ class Api(FastAPI):
         return document
 
 
-def create_app(services: Services, options: HttpOptions | None = None) -> FastAPI:
+def create_app(
+    services: Services, options: HttpOptions | None = None, bridges: McpBridges | None = None
+) -> FastAPI:
     """The application over the services given."""
     options = options or HttpOptions()
     app = Api(
@@ -133,6 +136,7 @@ def create_app(services: Services, options: HttpOptions | None = None) -> FastAP
         services.missions, services.control, keep_alive=options.keep_alive
     )
     app.state.mcp = McpEndpoint(services)
+    app.state.mcp_bridges = bridges or McpBridges(None)
     errors.install(app)
     for module in _ROUTES:
         app.include_router(module.router)

@@ -12,6 +12,7 @@ from open_agent.agent.context import RunContext
 from open_agent.agent.loop import Parked, finish
 from open_agent.agent.moves import Stop
 from open_agent.backends.opencode.bounds import Bounds
+from open_agent.backends.opencode.bridge import Bridging, NoBridging, offer
 from open_agent.backends.opencode.dialogue import NAME, Dialogue, Manner
 from open_agent.backends.opencode.errors import (
     OpenCodeRefused,
@@ -56,8 +57,15 @@ class OpenCodeBackend:
 
     name = NAME
 
-    def __init__(self, server: OpenCodeServer, models: OpenCodeModels, handling: Handling) -> None:
+    def __init__(
+        self,
+        server: OpenCodeServer,
+        models: OpenCodeModels,
+        handling: Handling,
+        bridging: Bridging | None = None,
+    ) -> None:
         self._server = server
+        self._bridging = bridging or NoBridging()
         self._models = models
         self._handling = handling
 
@@ -96,7 +104,13 @@ class OpenCodeBackend:
         session = Following(
             ctx, self._server, client, dialogue, is_permissive=handling.is_permissive
         )
-        return await Run(ctx, self._server, session, handling.bounds).carry_on()
+        bridge = await self._bridging.open(ctx)
+        try:
+            await offer(ctx, client, dialogue.directory, bridge)
+            return await Run(ctx, self._server, session, handling.bounds).carry_on()
+        finally:
+            if bridge is not None:
+                await self._bridging.close(bridge)
 
     async def _wait(self, ctx: RunContext, error: OpenCodeUnreachable) -> Outcome | Parked | None:
         """OpenCode is not there: try again later and later, within limits."""

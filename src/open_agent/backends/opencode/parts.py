@@ -7,6 +7,7 @@ surprise does not cost the rest of the message. Times are milliseconds since 197
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -91,12 +92,18 @@ class ReasoningPart(_PartOfMessage):
     time: Span = Span()
 
 
+BRIDGED = "mcp_"
+"""Before the names of tools that OpenCode has from us; see `bridge.py`."""
+ToolName = Annotated[str, AfterValidator(lambda name: name.removeprefix(BRIDGED))]
+"""A tool of OpenCode's own, or of an MCP server under the name that we know it by."""
+
+
 class ToolPart(_PartOfMessage):
     """A tool call from its beginning to its answer."""
 
     type: Literal["tool"] = "tool"
     call_id: str = Field(alias="callID")
-    tool: str
+    tool: ToolName
     state: ToolState
 
 

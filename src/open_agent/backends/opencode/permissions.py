@@ -10,6 +10,7 @@ from typing import Any
 
 from open_agent.agent.policy import ALLOWED, Policy, Rule, Verdict
 from open_agent.backends.opencode.facts import EFFECTS, effect_of
+from open_agent.backends.opencode.parts import BRIDGED
 
 OURS = {
     "bash": "run_command",
@@ -101,7 +102,8 @@ def _groups_of(rule: Rule) -> Sequence[str]:
     ]
     groups = [_GROUPS.get(tool, tool) for tool in fitting]
     if rule.tool is not None and not fitting:
-        groups.append(rule.tool)  # Of an MCP server: it asks under its tool's own name.
+        # Of an MCP server: it asks under its tool's own name, with what stands before those of ours.
+        groups += [rule.tool, f"{BRIDGED}{rule.tool}"]
     if rule.tool is None and rule.effect == "execute":
         return ["*"]  # So do all tools that nobody knows.
     return groups

@@ -1,9 +1,10 @@
 """The address of the MCP server, whose protocol is its own."""
 
 from fastapi import APIRouter, Request, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from open_agent.server.mcp import PATH, McpEndpoint
+from open_agent.server import mcp_bridge
+from open_agent.server.mcp import PATH
 
 router = APIRouter(tags=["mcp"], include_in_schema=False)
 
@@ -11,7 +12,7 @@ router = APIRouter(tags=["mcp"], include_in_schema=False)
 class _Spoken(Response):
     """A reply that the endpoint gives itself."""
 
-    def __init__(self, endpoint: McpEndpoint) -> None:
+    def __init__(self, endpoint: ASGIApp) -> None:
         super().__init__()
         self._endpoint = endpoint
 
@@ -24,3 +25,9 @@ class _Spoken(Response):
 async def speak_mcp(request: Request) -> Response:
     """Speak MCP; the guide on MCP servers says how."""
     return _Spoken(request.app.state.mcp)
+
+
+@router.api_route(mcp_bridge.PATH, methods=["GET", "POST", "DELETE"])
+async def cross_bridge(request: Request) -> Response:
+    """Speak MCP as the program that carries out a run."""
+    return _Spoken(request.app.state.mcp_bridges)

@@ -204,17 +204,22 @@ class McpMissionTools:
     ) -> None:
         self._toolboxes = toolboxes
         self._mission_id = mission_id
-        self._owner = owner
+        self.owner = owner
         self._kind = kind
 
     @property
     def toolbox(self) -> Toolbox:
         """What its model may use now."""
-        return self._toolboxes.toolbox(self._owner, self._kind)
+        return self._toolboxes.toolbox(self.owner, self._kind)
+
+    @property
+    def servers(self) -> Toolbox:
+        """Only those of MCP servers."""
+        return self._toolboxes.of_servers(self.owner)
 
     async def begin_run(self) -> None:
         """Find out what servers offer of which that is not known yet; never for long."""
-        await self._toolboxes.look_first(self._owner)
+        await self._toolboxes.look_first(self.owner)
 
     async def end_run(self) -> None:
         """End what servers kept for the mission."""
