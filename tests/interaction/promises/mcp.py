@@ -45,6 +45,13 @@ PROMISES = {
     "mcp:registry:original": Promise(
         "original", "The registry has the original's routes and fields, and does what it did."
     ),
+    "mcp:bridge:opencode": Promise(
+        "issue",
+        "OpenCode has a mission's MCP tools from us; what is switched off is off there too.",
+    ),
+    "mcp:bridge:closed": Promise(
+        "design", "The bridge to a mission's tools lets in nobody but the run that it is open for."
+    ),
     "mcp:registry:change": Promise(
         "issue", "A server is changed in place; its id and the secrets that are not named stay."
     ),

@@ -32,6 +32,7 @@ def welcome(
     ]
     for name, text in (
         ("Model", _model(settings)),
+        *([("Backend", _backend(settings))] if settings.has_opencode else []),
         ("Budget", _budget(settings)),
         ("Work", f"{settings.working_dir / 'workspaces'}, for tasks that name no folder"),
         ("Data", _data(settings)),
@@ -67,6 +68,15 @@ def _model(settings: Settings) -> str:
         f"{script}\n{MARGIN}For real tasks, put OPENROUTER_API_KEY=… into {env} and start again; "
         "keys are at https://openrouter.ai/keys."
     )
+
+
+def _backend(settings: Settings) -> str:
+    where = "started when a run needs it"
+    if not settings.opencode_managed:
+        where = f"at {settings.opencode_base_url}"
+    if settings.backend == "opencode":
+        return f"OpenCode, {where}"
+    return f"native; OpenCode, {where}, for those that ask for it"
 
 
 def _budget(settings: Settings) -> str:

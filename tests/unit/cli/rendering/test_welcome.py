@@ -88,3 +88,14 @@ def test_an_endpoint_without_a_model_is_said_to_lack_one(tmp_path: Path) -> None
     base = "http://127.0.0.1:11434/v1"
     settings = Settings.load({"data_dir": tmp_path, "openrouter_base_url": base})
     assert f"put DEFAULT_MODEL=… into {tmp_path}/.env" in plain(welcome(settings, URL))
+
+
+def test_it_says_who_carries_runs_out_where_there_is_a_choice() -> None:
+    managed = text(opencode_managed=True)
+    assert "  Backend OpenCode, started when a run needs it\n" in managed
+    attached = text(opencode_base_url="http://127.0.0.1:4096", agent_backend="native")
+    assert (
+        "  Backend native; OpenCode, at http://127.0.0.1:4096, for those that ask for it\n"
+        in attached
+    )
+    assert "Backend" not in text()
