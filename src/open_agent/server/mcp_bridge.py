@@ -110,7 +110,7 @@ class McpBridges:
         opened = self._open.get(token.strip())
         if opened is None or not await opened.sessions.answer(scope, receive, send):
             text = "This bridge is not open. It is one run's alone, and ends with it."
-            await error_response(401, "auth.required", text)(scope, receive, send)
+            await error_response(401, "auth.invalid", text)(scope, receive, send)
 
     def _in(self, folder: Path) -> Iterator[_Open]:
         return (each for each in self._open.values() if each.folder == folder)

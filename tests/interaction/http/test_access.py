@@ -59,12 +59,15 @@ async def test_nothing_but_the_public_list_is_answered_without_a_token(tmp_path:
                     answered.add(f"{method} {path}")
         assert answered == {f"{method} {path}" for method, path in PUBLIC}
         assert sorted(PUBLIC) == [
+            ("DELETE", "/mcp/bridge"),
             ("GET", "/api/health"),
             ("GET", "/api/mcp/oauth/callback"),
             ("GET", "/api/ready"),
             ("GET", "/link"),
+            ("GET", "/mcp/bridge"),
             ("POST", "/api/auth/login"),
             ("POST", "/api/auth/session"),
+            ("POST", "/mcp/bridge"),
         ]
 
 

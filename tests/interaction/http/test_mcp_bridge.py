@@ -79,4 +79,4 @@ async def test_nobody_crosses_a_bridge_that_is_not_open(tmp_path: Path) -> None:
                     method, "/mcp/bridge", json=hello, headers=headers
                 )
                 assert reply.status_code == 401, reply.text
-                assert reply.json()["error"]["code"] == "auth.required"
+                assert reply.json()["error"]["code"] == "auth.invalid"
