@@ -81,6 +81,15 @@ class Asks:
         else:
             await self._permit(client, ask, is_allowed=True)
 
+    async def hear_stray(self, client: OpenCodeClient, ask: Ask) -> None:
+        """Something is asked that no call asks: there is nothing to show a person."""
+        if isinstance(ask, PermissionAsk):
+            await self._permit(client, ask, is_allowed=self._is_permissive, message=UNANSWERED)
+            return
+        with contextlib.suppress(OpenCodeRefused):
+            answers = [[NOBODY] for _ in ask.questions]
+            await client.reply_question(ask.id, answers, self._directory)
+
     async def settle(self, client: OpenCodeClient) -> None:
         """Pass on what people answered, and the defaults of what nobody did."""
         for ask, call in list(self._waiting.values()):

@@ -233,12 +233,17 @@ class Following:
     async def _hear(self, ask: Ask | None) -> None:
         if ask is None:
             return
-        if self.reading.call_of(ask.tool) is None:
+        if ask.tool is None:
+            await self.asks.hear_stray(self.client, ask)
+        elif self.reading.call_of(ask.tool) is None:
             await self.catch_up()  # It is among what waits, unless it waits no more.
         else:
             await self._adopt(ask)
 
     async def _adopt(self, ask: PermissionAsk | QuestionAsk) -> None:
+        if ask.tool is None:
+            await self.asks.hear_stray(self.client, ask)
+            return
         call = self.reading.call_of(ask.tool)
         if call is None:
             return

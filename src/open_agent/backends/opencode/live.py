@@ -24,9 +24,7 @@ class Live:
 
     def take(self, event: FeedEvent, reading: Reading) -> None:
         """Pass on what an event adds; it has been read, and what came of it recorded."""
-        if event.session_id != reading.session_id:
-            return
-        if event.type == "message.part.delta":
+        if event.type == "message.part.delta" and event.session_id == reading.session_id:
             self._write(event, reading)
         elif event.type == "message.part.updated" and isinstance(part := event.part(), ToolPart):
             self._output(part)

@@ -275,6 +275,8 @@ class Reading:
         if part.state.status in _ENDED and call.stage == "called":
             call.stage = "returned"
             yield Returned(call)
+        if call.stage == "returned":
+            call.part = None  # Its output can be long, and is on the log.
 
     def _status(self, session_id: str, status: SessionStatus) -> Iterator[Fact]:
         for step in self.open_steps:
