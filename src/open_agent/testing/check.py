@@ -243,11 +243,12 @@ def _blobs(evidence: Evidence) -> list[str]:
     """Content that the log names is there, and is what its name says."""
     problems: list[str] = []
     for event in evidence.of_type("tool.returned"):
-        if spilled := event.event.get("spilled"):
-            path = evidence.folder / "data" / "blobs" / event.mission_id / spilled["digest"]
+        spilled = event.event.get("spilled")
+        for ref in [*([spilled] if spilled else []), *event.event.get("images", [])]:
+            path = evidence.folder / "data" / "blobs" / event.mission_id / ref["digest"]
             content = path.read_bytes() if path.exists() else None
-            if content is None or hashlib.sha256(content).hexdigest() != spilled["digest"]:
-                problems.append(f"blob: {spilled['digest']} of {event.mission_id} is not there")
+            if content is None or hashlib.sha256(content).hexdigest() != ref["digest"]:
+                problems.append(f"blob: {ref['digest']} of {event.mission_id} is not there")
     return problems
 
 

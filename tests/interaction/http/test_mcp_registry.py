@@ -125,38 +125,36 @@ async def test_a_server_is_changed_in_place_and_keeps_its_secrets(tmp_path: Path
         }
 
 
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({}, "name"),
+    ({"name": "x"}, "transport"),
+    ({"name": "x", "transport": {}}, "transport"),
+    ({"name": " ", "endpoint": "http://h/"}, "1 to 64"),
+    ({"name": "x", "endpoint": "ftp://h/"}, "http"),
+    ({"name": "x", "endpoint": "http://user:secret@h/"}, "password"),
+    ({"name": "x", "transport": {"stdio": {"command": ""}}}, "command"),
+    ({"name": "x", "transport": {"stdio": {"command": "a", "cwd": "b"}}}, "absolute"),
+    ({"name": "x", "transport": {"stdio": {"command": "a", "env": {"A B": "c"}}}}, "variable"),
+    ({"name": "x", "transport": {"stdio": {"command": "a", "env": {"A": "****"}}}}, "kept"),
+    (
+        {
+            "name": "x",
+            "transport": {"http": {"endpoint": "http://h/", "headers": {"A": "b\n"}}},
+        },
+        "A",
+    ),
+    ({"name": "x", "endpoint": "http://h/", "timeout_seconds": 99_999}, "seconds"),
+]
+
+
 @requirement("mcp:registry:refuses")
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({}, "name"),
-        ({"name": "x"}, "transport"),
-        ({"name": "x", "transport": {}}, "transport"),
-        ({"name": " ", "endpoint": "http://h/"}, "1 to 64"),
-        ({"name": "x", "endpoint": "ftp://h/"}, "http"),
-        ({"name": "x", "endpoint": "http://user:secret@h/"}, "password"),
-        ({"name": "x", "transport": {"stdio": {"command": ""}}}, "command"),
-        ({"name": "x", "transport": {"stdio": {"command": "a", "cwd": "b"}}}, "absolute"),
-        ({"name": "x", "transport": {"stdio": {"command": "a", "env": {"A B": "c"}}}}, "variable"),
-        ({"name": "x", "transport": {"stdio": {"command": "a", "env": {"A": "****"}}}}, "kept"),
-        (
-            {
-                "name": "x",
-                "transport": {"http": {"endpoint": "http://h/", "headers": {"A": "b\n"}}},
-            },
-            "A",
-        ),
-        ({"name": "x", "endpoint": "http://h/", "timeout_seconds": 99_999}, "seconds"),
-    ],
-)
-async def test_what_cannot_be_is_refused_with_what_is_wrong(
-    tmp_path: Path, body: dict[str, Any], said: str
-) -> None:
+async def test_what_cannot_be_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
     async with served(tmp_path, is_durable=False) as (_, client):
-        reply = await client.post("/api/mcp", json=body)
-        assert reply.status_code == 422, reply.text
-        assert said in reply.json()["error"]["message"]
-        assert "secret" not in reply.text
+        for body, said in REFUSED:
+            reply = await client.post("/api/mcp", json=body)
+            assert reply.status_code == 422, reply.text
+            assert said in reply.json()["error"]["message"]
+            assert "secret" not in reply.text
 
 
 @requirement("mcp:registry:secrets")
@@ -288,29 +286,28 @@ async def test_servers_of_other_tools_are_taken_over_and_replace_nothing(tmp_pat
         assert done["added"][0]["transport"]["stdio"]["args"] == ["b"]
 
 
+BROKEN: list[tuple[dict[str, Any], str]] = [
+    ({}, "`mcpServers`"),
+    ({"mcpServers": {"ok": {"command": "x"}, "bad": {}}}, "'bad'"),
+    ({"mcpServers": {"ok": {"command": "x"}, "bad": {"command": ["x", 1]}}}, "'bad'"),
+    (
+        {"mcpServers": {"bad": {"command": "x", "env": {"T": "${input:token}"}}}},
+        "${input:token}",
+    ),
+    ({"mcpServers": {"bad": {"type": "sse", "url": "http://h/"}}}, "server-sent"),
+    ({"servers": [{"name": "a", "command": "x"}, {"name": "a", "command": "y"}]}, "two"),
+]
+
+
 @requirement("mcp:registry:import")
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ({}, "`mcpServers`"),
-        ({"mcpServers": {"ok": {"command": "x"}, "bad": {}}}, "'bad'"),
-        ({"mcpServers": {"ok": {"command": "x"}, "bad": {"command": ["x", 1]}}}, "'bad'"),
-        (
-            {"mcpServers": {"bad": {"command": "x", "env": {"T": "${input:token}"}}}},
-            "${input:token}",
-        ),
-        ({"mcpServers": {"bad": {"type": "sse", "url": "http://h/"}}}, "server-sent"),
-        ({"servers": [{"name": "a", "command": "x"}, {"name": "a", "command": "y"}]}, "two"),
-    ],
-)
-async def test_what_cannot_be_understood_is_refused_as_a_whole(
-    tmp_path: Path, value: dict[str, Any], said: str
-) -> None:
+async def test_what_cannot_be_understood_is_refused_as_a_whole(tmp_path: Path) -> None:
     async with served(tmp_path, is_durable=False) as (_, client):
         before = (await client.get("/api/mcp")).json()
-        reply = await client.post("/api/mcp/import", json=value)
-        assert (reply.status_code, reply.json()["error"]["code"]) == (422, "mcp.import_unreadable")
-        assert said in reply.json()["error"]["message"]
+        for value, said in BROKEN:
+            reply = await client.post("/api/mcp/import", json=value)
+            assert reply.status_code == 422
+            assert reply.json()["error"]["code"] == "mcp.import_unreadable"
+            assert said in reply.json()["error"]["message"]
         assert (await client.get("/api/mcp")).json() == before
 
 

@@ -2,6 +2,7 @@
 
 import resource
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -36,13 +37,18 @@ UNSTARTED = {
 }
 
 
+def fast(kinds: dict[str, str], *names: str) -> list[Any]:
+    """All kinds, of which `make check` does with some."""
+    return [kind if kind in names else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
+
+
 def memory() -> int:
     """The most that this process has had, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 @requirement("mcp:client:hostile")
-@pytest.mark.parametrize("kind", FATAL)
+@pytest.mark.parametrize("kind", fast(FATAL, "dies", "flood"))
 async def test_a_server_that_goes_too_far_is_ended_and_begun_again(
     tmp_path: Path, kind: str
 ) -> None:
@@ -60,7 +66,7 @@ async def test_a_server_that_goes_too_far_is_ended_and_begun_again(
 
 
 @requirement("mcp:client:hostile")
-@pytest.mark.parametrize("kind", HARMLESS)
+@pytest.mark.parametrize("kind", fast(HARMLESS, "long_line"))
 async def test_a_wrong_answer_is_the_calls_failure_and_nothing_else(
     tmp_path: Path, kind: str
 ) -> None:
@@ -87,6 +93,7 @@ async def test_some_noise_and_many_complaints_are_borne(tmp_path: Path) -> None:
 
 
 @requirement("mcp:client:hostile")
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["no_result", "deep"])
 async def test_what_is_no_message_at_all_is_waited_out(tmp_path: Path, kind: str) -> None:
     async with rig(tmp_path, call=1) as made:
@@ -96,6 +103,7 @@ async def test_what_is_no_message_at_all_is_waited_out(tmp_path: Path, kind: str
 
 
 @requirement("mcp:client:hostile", "mcp:client:health")
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hangs", "deaf"])
 async def test_a_server_that_hangs_is_noticed_by_its_silence(tmp_path: Path, kind: str) -> None:
     async with rig(tmp_path, call=1) as made:
@@ -119,6 +127,7 @@ async def test_a_server_that_cannot_be_used_says_why(tmp_path: Path, kind: str) 
     await gone(f"hostile_server.py {kind}", seconds=5)
 
 
+@pytest.mark.slow
 @requirement("mcp:client:restart")
 async def test_a_server_that_keeps_failing_is_left_alone_for_longer_and_longer(
     tmp_path: Path,
