@@ -128,9 +128,8 @@ async def open_application(
         system = _system(settings, database, engine, readiness, opencode)
         services = _services(database, parts, access, mcp, system)
         http = create_app(services, http_options(settings), bridges)
-        ways_in = rules.owner_token, access.sessions
-        warnings = _warn(access, isolation)
-        application = Application(http, engine, feed, readiness, *ways_in, warnings)
+        known = rules.owner_token, access.sessions, _warn(access, isolation)
+        application = Application(http, engine, feed, readiness, *known)
         if is_working:
             await engine.start()
         upkeep = asyncio.create_task(_look_after(services, is_working=is_working))

@@ -72,7 +72,7 @@ def use(client: WebClient) -> tuple[dict[str, Any], str]:
 @requirement("mcp:bridge:closed")
 async def test_nobody_crosses_a_bridge_that_is_not_open(tmp_path: Path) -> None:
     async with served(tmp_path, is_durable=False) as (_, client):
-        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
+        hello: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
         for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer wrong"}):
             for method in ("GET", "POST", "DELETE"):
                 reply: httpx2.Response = await client.request(
