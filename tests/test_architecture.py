@@ -160,7 +160,7 @@ def test_imports_inside_functions_are_listed_and_say_what_they_cost() -> None:
                 continue
             library = used.module.partition(".")[0]
             is_wiring = library == "open_agent" and is_in(
-                source, ("app.py", "cli/", "store/database.py")
+                source, ("app.py", "cli/", "composition/", "store/database.py")
             )
             if library not in LAZY and not is_wiring:
                 problems.append(f"{source}:{used.line}: import {used.module} at the top")

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 from starlette.types import ASGIApp
 
 import open_agent
 from open_agent.admission import access_rules, http_options, refuse_to_be_open
-from open_agent.composition.opencode import OpenCode, open_opencode
 from open_agent.composition.work import (
     make_collaborators,
     make_isolation,
@@ -24,6 +24,7 @@ from open_agent.core.ids import new_uuid
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Worker
+from open_agent.events.log import EventLog
 from open_agent.models.router import ModelRouter
 from open_agent.server.collecting import give_back
 from open_agent.server.http import create_app
@@ -42,7 +43,11 @@ from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
 from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database, open_database
+from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_predecessor
+
+if TYPE_CHECKING:
+    from open_agent.composition.opencode import OpenCode
 
 AT_ONCE = 256
 """Missions that one process works on at the same time, whoever owns them."""
@@ -101,7 +106,7 @@ async def open_application(
         isolation = make_isolation(settings, processes)
         feed = Feed()
         shared = make_collaborators(settings, database, models, feed, own_ports)
-        opencode = await stack.enter_async_context(open_opencode(settings, isolation, database.log))
+        opencode = await stack.enter_async_context(_opencode(settings, isolation, database.log))
         worker = make_worker(settings, shared, isolation, processes, opencode)
         engine = _engine(settings, database, clock, worker)
         database.log.on_commit(feed.committed)
@@ -159,6 +164,21 @@ async def _access(
             await access.gate.note_uses()
 
 
+@asynccontextmanager
+async def _opencode(
+    settings: Settings, isolation: Isolation, log: EventLog
+) -> AsyncGenerator["OpenCode | None"]:
+    """The OpenCode of the settings, for as long as the context lasts; none where there is none."""
+    if not settings.has_opencode:
+        yield None
+        return
+    # 60 ms, and 3 MB that a server without one can do without.
+    from open_agent.composition.opencode import open_opencode
+
+    async with open_opencode(settings, isolation, log) as opencode:
+        yield opencode
+
+
 def _engine(settings: Settings, database: Database, clock: Clock, worker: Worker) -> EmbeddedEngine:
     return EmbeddedEngine(
         database.leases,
@@ -170,7 +190,7 @@ def _engine(settings: Settings, database: Database, clock: Clock, worker: Worker
     )
 
 
-def _places(settings: Settings, database: Database, opencode: OpenCode | None) -> Places:
+def _places(settings: Settings, database: Database, opencode: "OpenCode | None") -> Places:
     return Places(
         working_dir=settings.working_dir,
         host_id=database.host_id,
@@ -185,7 +205,7 @@ def _system(
     database: Database,
     engine: EmbeddedEngine,
     readiness: Readiness,
-    opencode: OpenCode | None,
+    opencode: "OpenCode | None",
 ) -> System:
     installation = Installation(
         version=open_agent.__version__,

@@ -52,18 +52,15 @@ class OpenCode:
 @asynccontextmanager
 async def open_opencode(
     settings: Settings, isolation: Isolation, log: EventLog
-) -> AsyncGenerator[OpenCode | None]:
-    """The OpenCode of the settings, for as long as the context lasts; none where there is none.
+) -> AsyncGenerator[OpenCode]:
+    """The OpenCode of settings that have one, for as long as the context lasts.
 
     Nothing is started or asked before it is needed. What is deleted on the log, it forgets.
     """
     if settings.opencode_managed:
         server, models = _managed(settings, isolation, _source(settings))
-    elif settings.opencode_base_url is not None:
-        server, models = _attached(settings, settings.opencode_base_url)
     else:
-        yield None
-        return
+        server, models = _attached(settings)
     handling = Handling(
         settings.opencode_agent,
         settings.opencode_permissive,
@@ -80,10 +77,11 @@ async def open_opencode(
         await server.close()
 
 
-def _attached(settings: Settings, base_url: str) -> tuple[OpenCodeServer, OpenCodeModels]:
+def _attached(settings: Settings) -> tuple[OpenCodeServer, OpenCodeModels]:
+    assert settings.opencode_base_url is not None
     password = settings.opencode_server_password
     address = Address(
-        base_url,
+        settings.opencode_base_url,
         password.get_secret_value() if password else None,
         settings.opencode_allow_unauthenticated,
     )

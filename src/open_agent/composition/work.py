@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 
@@ -11,7 +12,6 @@ from open_agent.agent.limits import Rules
 from open_agent.agent.start import RunDefaults
 from open_agent.backends.absent import AbsentBackend
 from open_agent.backends.native import NativeBackend
-from open_agent.composition.opencode import OpenCode
 from open_agent.composition.rules import make_policy, make_prices, make_windows
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.mission import MissionKind
@@ -36,6 +36,9 @@ from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.processes import ProcessPort
 from open_agent.workspaces.programs import find_ripgrep
+
+if TYPE_CHECKING:
+    from open_agent.composition.opencode import OpenCode
 
 NO_OPENCODE = (
     "This run was handed to OpenCode, and none is set up here. Set OPENCODE_BASE_URL or"
@@ -100,7 +103,7 @@ def make_worker(
     shared: Collaborators,
     isolation: Isolation,
     processes: ProcessPort,
-    opencode: OpenCode | None = None,
+    opencode: "OpenCode | None" = None,
 ) -> Worker:
     """Who carries missions on."""
     absent = AbsentBackend("opencode", NO_OPENCODE)

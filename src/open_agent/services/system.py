@@ -5,13 +5,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from open_agent.backends.opencode.server import OpenCodeServer
 from open_agent.core.actor import Actor
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.run import RunState
 from open_agent.engine.base import Engine
 from open_agent.store.missions import Missions
+
+if TYPE_CHECKING:
+    from open_agent.backends.opencode.server import OpenCodeServer
 
 
 class Phase(StrEnum):
@@ -120,7 +123,7 @@ class System:
         readiness: Readiness,
         engine: Engine,
         missions: Missions,
-        opencode: OpenCodeServer | None = None,
+        opencode: "OpenCodeServer | None" = None,
     ) -> None:
         self.installation = installation
         self.readiness = readiness
