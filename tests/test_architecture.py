@@ -210,6 +210,7 @@ def test_imports_inside_functions_are_listed_and_say_what_they_cost() -> None:
                 (
                     "app.py",
                     "cli/",
+                    "composition/",
                     "mcp/client/pool.py",
                     "server/mcp.py",
                     "server/mcp_bridge.py",

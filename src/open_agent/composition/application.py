@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 from anyio import to_thread
@@ -12,9 +13,9 @@ from starlette.types import ASGIApp
 
 import open_agent
 from open_agent.admission import access_rules, http_options, refuse_to_be_open
+from open_agent.backends.opencode.bridging import Bridging
 from open_agent.composition.mcp import open_mcp
 from open_agent.composition.models import make_models
-from open_agent.composition.opencode import OpenCode, open_opencode
 from open_agent.composition.work import Reach, make_collaborators, make_guard, make_worker
 from open_agent.composition.workspaces import host_check, make_isolation, make_workspaces
 from open_agent.core.clock import Clock, SystemClock
@@ -23,6 +24,7 @@ from open_agent.core.ids import new_uuid
 from open_agent.engine.embedded import Capacity, EmbeddedEngine
 from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Ground, Worker
+from open_agent.events.log import EventLog
 from open_agent.models.router import ModelRouter
 from open_agent.server.collecting import give_back
 from open_agent.server.http import create_app
@@ -45,6 +47,9 @@ from open_agent.settings import DEMO_MODEL, Settings
 from open_agent.store.database import Database, open_database
 from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_predecessor
+
+if TYPE_CHECKING:
+    from open_agent.composition.opencode import OpenCode
 
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 AT_ONCE = 256
@@ -106,7 +111,7 @@ async def open_application(
         isolation = make_isolation(settings, processes)
         bridges = McpBridges(_own_url(settings, own_ports))
         opencode = await stack.enter_async_context(
-            open_opencode(settings, isolation, database.log, bridges)
+            _opencode(settings, isolation, database.log, bridges)
         )
         feed, places = Feed(), _places(settings, database, opencode)
         guard = make_guard(settings, own_ports)
@@ -217,6 +222,21 @@ async def _access(
             await access.gate.note_uses()
 
 
+@asynccontextmanager
+async def _opencode(
+    settings: Settings, isolation: Isolation, log: EventLog, bridging: Bridging
+) -> AsyncGenerator["OpenCode | None"]:
+    """The OpenCode of the settings, for as long as the context lasts; none where there is none."""
+    if not settings.has_opencode:
+        yield None
+        return
+    # 60 ms, and 3 MB that a server without one can do without.
+    from open_agent.composition.opencode import open_opencode
+
+    async with open_opencode(settings, isolation, log, bridging) as opencode:
+        yield opencode
+
+
 def _engine(settings: Settings, database: Database, clock: Clock, worker: Worker) -> EmbeddedEngine:
     return EmbeddedEngine(
         database.leases,
@@ -228,7 +248,7 @@ def _engine(settings: Settings, database: Database, clock: Clock, worker: Worker
     )
 
 
-def _places(settings: Settings, database: Database, opencode: OpenCode | None) -> Places:
+def _places(settings: Settings, database: Database, opencode: "OpenCode | None") -> Places:
     return Places(
         working_dir=settings.working_dir,
         host_id=database.host_id,
@@ -243,7 +263,7 @@ def _system(
     database: Database,
     engine: EmbeddedEngine,
     readiness: Readiness,
-    opencode: OpenCode | None,
+    opencode: "OpenCode | None",
 ) -> System:
     installation = Installation(
         version=open_agent.__version__,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.backend import Handling, OpenCodeBackend
 from open_agent.backends.opencode.bounds import Bounds
-from open_agent.backends.opencode.bridge import Bridging
+from open_agent.backends.opencode.bridging import Bridging
 from open_agent.backends.opencode.configuration import Conduct, ModelSource
 from open_agent.backends.opencode.forgetting import Forgetting
 from open_agent.backends.opencode.home import Home
@@ -53,18 +53,15 @@ class OpenCode:
 @asynccontextmanager
 async def open_opencode(
     settings: Settings, isolation: Isolation, log: EventLog, bridging: Bridging
-) -> AsyncGenerator[OpenCode | None]:
-    """The OpenCode of the settings, for as long as the context lasts; none where there is none.
+) -> AsyncGenerator[OpenCode]:
+    """The OpenCode of settings that have one, for as long as the context lasts.
 
     Nothing is started or asked before it is needed. What is deleted on the log, it forgets.
     """
     if settings.opencode_managed:
         server, models = _managed(settings, isolation, _source(settings))
-    elif settings.opencode_base_url is not None:
-        server, models = _attached(settings, settings.opencode_base_url)
     else:
-        yield None
-        return
+        server, models = _attached(settings)
     handling = Handling(
         settings.opencode_agent,
         settings.opencode_permissive,
@@ -81,10 +78,11 @@ async def open_opencode(
         await server.close()
 
 
-def _attached(settings: Settings, base_url: str) -> tuple[OpenCodeServer, OpenCodeModels]:
+def _attached(settings: Settings) -> tuple[OpenCodeServer, OpenCodeModels]:
+    assert settings.opencode_base_url is not None
     password = settings.opencode_server_password
     address = Address(
-        base_url,
+        settings.opencode_base_url,
         password.get_secret_value() if password else None,
         settings.opencode_allow_unauthenticated,
     )

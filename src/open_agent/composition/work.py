@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from open_agent.agent.context import Collaborators
 from open_agent.agent.limits import Disk, Rules
@@ -10,7 +11,6 @@ from open_agent.agent.start import RunDefaults
 from open_agent.agent.toolsets import ToolSource
 from open_agent.backends.absent import AbsentBackend
 from open_agent.backends.native import NativeBackend
-from open_agent.composition.opencode import OpenCode
 from open_agent.composition.rules import make_policy, make_windows
 from open_agent.core.clock import SystemClock
 from open_agent.engine.delegation import Delegations
@@ -25,6 +25,9 @@ from open_agent.tools.web.addresses import AddressGuard
 from open_agent.tools.web.fetching import GuardedFetcher
 from open_agent.tools.web.metasearch import MetaSearch
 from open_agent.tools.web.tavily import TavilySearch
+
+if TYPE_CHECKING:
+    from open_agent.composition.opencode import OpenCode
 
 NO_OPENCODE = (
     "This run was handed to OpenCode, and none is set up here. Set OPENCODE_BASE_URL or"
@@ -74,7 +77,7 @@ def make_guard(settings: Settings, own_ports: Collection[int]) -> AddressGuard:
 
 
 def make_worker(
-    settings: Settings, shared: Collaborators, ground: Ground, opencode: OpenCode | None = None
+    settings: Settings, shared: Collaborators, ground: Ground, opencode: "OpenCode | None" = None
 ) -> Worker:
     """Who carries missions on."""
     absent = AbsentBackend("opencode", NO_OPENCODE)

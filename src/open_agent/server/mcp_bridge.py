@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from open_agent.agent.context import RunContext
 from open_agent.agent.toolsets import MissionTools
-from open_agent.backends.opencode.bridge import Bridge
+from open_agent.backends.opencode.bridging import Bridge
 from open_agent.core.ids import UserId, new_token
 from open_agent.server.errors import error_response
 from open_agent.server.perimeter import Headers

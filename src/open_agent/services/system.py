@@ -5,14 +5,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from open_agent.backends.opencode.server import OpenCodeServer
 from open_agent.core.actor import Actor
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.run import RunState
 from open_agent.engine.base import Engine
 from open_agent.services.access.rules import Mode
 from open_agent.store.missions import Missions
+
+if TYPE_CHECKING:
+    from open_agent.backends.opencode.server import OpenCodeServer
 
 SHARED_RIGHTS = (
     "All users share this server's rights on the machine: whatever the account that it runs under "
@@ -132,7 +135,7 @@ class System:
         readiness: Readiness,
         engine: Engine,
         missions: Missions,
-        opencode: OpenCodeServer | None = None,
+        opencode: "OpenCodeServer | None" = None,
     ) -> None:
         self.installation = installation
         self.readiness = readiness

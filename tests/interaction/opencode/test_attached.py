@@ -47,7 +47,7 @@ async def attach() -> AsyncIterator[Attach]:
 async def refusal(server: AttachedServer) -> OpenAgentError:
     with pytest.raises(OpenAgentError) as refused:
         await server.client()
-    state = await server.state()
+    state = await server.state(is_fresh=True)
     assert (state.phase, state.code, state.problem) == (
         "failed",
         refused.value.code,

@@ -12,7 +12,8 @@ from open_agent.agent.context import RunContext
 from open_agent.agent.loop import Parked, finish
 from open_agent.agent.moves import Stop
 from open_agent.backends.opencode.bounds import Bounds
-from open_agent.backends.opencode.bridge import Bridging, NoBridging, offer
+from open_agent.backends.opencode.bridge import offer
+from open_agent.backends.opencode.bridging import Bridging, NoBridging
 from open_agent.backends.opencode.dialogue import NAME, Dialogue, Manner
 from open_agent.backends.opencode.errors import (
     OpenCodeRefused,

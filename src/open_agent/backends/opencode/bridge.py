@@ -4,10 +4,8 @@ So one registry decides for both backends: what is switched off is off, secrets 
 server that keeps state keeps it for the mission. OpenCode is told of one server, by its directory.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
-
 from open_agent.agent.context import RunContext
+from open_agent.backends.opencode.bridging import Bridge
 from open_agent.backends.opencode.client import OpenCodeClient
 from open_agent.backends.opencode.errors import OpenCodeRefused
 from open_agent.events.model.backend import BackendNoted
@@ -15,38 +13,6 @@ from open_agent.events.model.backend import BackendNoted
 NAME = "mcp"
 """What OpenCode knows our server by; it puts this and `_` before the names of tools."""
 NOT_THERE = "The tools of MCP servers are not there for this run: {why}"
-
-
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """Where a run's tools are to be had, and the word that lets in."""
-
-    url: str
-    token: str
-
-
-class Bridging(Protocol):
-    """Makes tools of MCP servers reachable for a program outside."""
-
-    async def open(self, ctx: RunContext) -> Bridge | None:
-        """The tools of the run's mission, until `close`; none when there are none to be had."""
-        ...
-
-    async def close(self, bridge: Bridge) -> None:
-        """End it, with the calls that are still made through it."""
-        ...
-
-
-class NoBridging:
-    """For where there are no MCP servers."""
-
-    async def open(self, ctx: RunContext) -> Bridge | None:
-        """There is nothing to be had."""
-        del ctx
-
-    async def close(self, bridge: Bridge) -> None:
-        """Nothing was opened."""
-        del bridge
 
 
 async def offer(
