@@ -19,6 +19,14 @@ class PostgresChanger:
 
     async def change(self, steps: Sequence[Query]) -> list[list[Row]]:
         """Carry out statements in one transaction; what each returned, if anything."""
+        try:
+            return await self._change(steps)
+        except psycopg.errors.UniqueViolation:
+            # Two have looked for the same row, found none and made it. By now it is there: the
+            # second look finds it.
+            return await self._change(steps)
+
+    async def _change(self, steps: Sequence[Query]) -> list[list[Row]]:
         found: list[list[Row]] = []
         try:
             async with self._pool.connection() as connection, connection.transaction():
