@@ -31,7 +31,7 @@ def test_a_worktree_is_worked_in_looked_at_merged_and_removed(served: Cli, tmp_p
     assert "a.txt" in served.call("workspaces", "diff", short, "--stat").stdout
 
     refused = served.call("workspaces", "remove", short, code=1)
-    assert "1 commit that are nowhere else" in refused.stderr
+    assert "1 commit that is nowhere else" in refused.stderr
     assert "stays when its missions" in served.call("workspaces", "keep", short).stderr
     assert "goes with its last" in served.call("workspaces", "keep", short, "--undo").stderr
     merged = served.call("workspaces", "merge", short)

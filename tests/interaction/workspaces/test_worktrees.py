@@ -268,7 +268,7 @@ def test_a_worktree_goes_with_its_mission_and_what_would_be_lost_stays(
     assert git(repository, "show", f"{worked['branch']}:a.txt") == "two"
 
     dirty, notes = delete("run echo half > half.txt")
-    assert "1 file that are not committed" in notes[0]
+    assert "1 file that is not committed" in notes[0]
     assert (Path(dirty["path"]) / "half.txt").exists()
     assert place.get(f"/api/workspaces/{dirty['id']}")["is_kept"] is True
 

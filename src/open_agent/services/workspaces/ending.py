@@ -98,7 +98,7 @@ class Ending:
         return Removed(
             entry.branch,
             f"The branch {entry.branch} stays in {entry.recipe.source}: "
-            f"{_count(unsaved.commits, 'commit')} on it are nowhere else.",
+            f"{_count(unsaved.commits, 'commit')} on it {_is(unsaved.commits)} nowhere else.",
         )
 
     async def _let_stay(self, entry: WorkspaceEntry, why: str) -> Removed:
@@ -155,11 +155,17 @@ class Ending:
 def _told(entry: WorkspaceEntry, unsaved: Unsaved) -> str:
     found: list[str] = []
     if unsaved.files:
-        what = "" if entry.kind is WorkspaceKind.OWN else " that are not committed"
+        is_own = entry.kind is WorkspaceKind.OWN
+        what = "" if is_own else f" that {_is(unsaved.files)} not committed"
         found.append(f"{_count(unsaved.files, 'file')}{what}")
     if unsaved.commits:
-        found.append(f"{_count(unsaved.commits, 'commit')} that are nowhere else")
+        commits = unsaved.commits
+        found.append(f"{_count(commits, 'commit')} that {_is(commits)} nowhere else")
     return " and ".join(found)
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _count(number: int, word: str) -> str:

@@ -93,8 +93,8 @@ async def _refuse_uncommitted(worktree: Repository) -> None:
     if changed:
         raise Conflict(
             "workspace.uncommitted",
-            f"{len(changed)} files in the workspace are not committed: {_shown(changed)}. Have "
-            "them committed, or removed, first.",
+            f"Not all in the workspace is committed: {_shown(changed)}. Have that committed, or "
+            "removed, first.",
             {"files": list(changed[:SHOWN_FILES])},
         )
 
