@@ -166,7 +166,7 @@ def main() -> None:
     """Measure, and print a table and JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one task each")
-    finish("backends", measure(1 if parser.parse_args().quick else 7))
+    finish("backends", measure(1 if parser.parse_args().quick else 5))
 
 
 if __name__ == "__main__":
