@@ -63,7 +63,9 @@ def fetch_from_npm() -> None:
     command = [str(home / "bin" / "node"), str(npm), "ci", "--ignore-scripts"]
     options = ["--no-audit", "--no-fund", "--loglevel=error", "--cache", str(NODE / ".cache")]
     path = f"{home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    env = os.environ | {"PATH": path, "npm_config_update_notifier": "false"}
+    # What the machine trusts, as its owner may have added to it.
+    options_of_node = f"{os.environ.get('NODE_OPTIONS', '')} --use-system-ca".strip()
+    env = os.environ | {"PATH": path, "NODE_OPTIONS": options_of_node}
     done = subprocess.run([*command, *options], cwd=NODE, env=env, check=False)
     shutil.rmtree(NODE / ".cache", ignore_errors=True)
     if done.returncode != 0:
