@@ -93,11 +93,11 @@ def test_wrong_settings_are_all_named_at_once(alone: Cli) -> None:
 
 @requirement("cli:doctor:mends")
 def test_doctor_finds_a_healthy_place_healthy(served: Cli, alone: Cli) -> None:
-    for cli in (served, alone):
+    expected = {"settings", "data", "work", "secrets", "database", "server"}
+    expected |= {"ripgrep", "git", "bash", "desktop", "browser", "key", "model", "budget", "disk"}
+    for cli, more in ((served, {"room"}), (alone, set[str]())):
         levels = {found["name"]: found["level"] for found in cli.json("doctor")}
-        expected = {"settings", "data", "work", "secrets", "database", "server"}
-        expected |= {"ripgrep", "git", "bash", "key", "model", "budget", "disk"}
-        assert set(levels) == expected
+        assert set(levels) == expected | more
         assert set(levels.values()) == {"OK"}
         cli.call("doctor")
 
@@ -122,8 +122,13 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(alone: Cli) -> None:
         "bash",
         "endpoint",
     }
-    assert {name for name, level in found.items() if level == "warn"} == {"secrets", "budget"}
-    assert ended.stdout.count("→") == 6
+    assert {name for name, level in found.items() if level == "warn"} == {
+        "secrets",
+        "desktop",
+        "browser",
+        "budget",
+    }
+    assert ended.stdout.count("→") == 8
 
 
 @requirement("cli:doctor:mends")

@@ -124,10 +124,12 @@ def test_a_stop_holds_what_waits_and_following_sees_it_all_carried_out(served: C
 
 @requirement("cli:missions:talked")
 def test_following_ends_when_the_run_has_taken_what_steers_it(served: Cli) -> None:
-    mission = begin(served, "do sleep 3; echo late")
+    is_sent = served.home / "is-sent"
+    mission = begin(served, f"do until test -e {is_sent}; do sleep 0.1; done; echo late")
     with served.started("follow", mission) as follower:
-        follower.until("$ sleep 3")
+        follower.until("$ until")
         served.call("message", mission, "faster", "--steer")
+        is_sent.touch()
         assert follower.ended() == 0
     assert "› (steer) faster" in follower.output
     assert "Now: faster" not in follower.output

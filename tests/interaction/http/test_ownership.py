@@ -31,7 +31,9 @@ PROBES: dict[str, Any] = {
 """Fields that no client may set, but where a route says so."""
 
 
-MCP = ["GET /mcp", "POST /mcp", "DELETE /mcp"]
+MCP = [
+    f"{method} {path}" for path in ("/mcp", "/mcp/bridge") for method in ("GET", "POST", "DELETE")
+]
 """What speaks a protocol of its own, which OpenAPI cannot describe."""
 
 

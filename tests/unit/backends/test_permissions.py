@@ -22,7 +22,7 @@ from open_agent.backends.opencode.permissions import asked_groups, judge, only_w
         (Rule("ask", effect="execute"), ["*"]),
         (Rule("ask", effect="network"), ["webfetch", "websearch", "codesearch"]),
         (Rule("deny", effect="delegate"), ["task"]),
-        (Rule("ask", tool="playwright_*"), ["playwright_*"]),
+        (Rule("ask", tool="playwright_*"), ["playwright_*", "mcp_playwright_*"]),
         (Rule("ask", tool="delegate"), ["task"]),
     ],
 )
