@@ -17,16 +17,6 @@ DECLARATIONS = ("store/migrations/", "store/tables.py")
 
 GENERATED = ("store/migrations/versions/",)
 
-SETTINGS = (
-    "setting_access.py",
-    "setting_mcp.py",
-    "setting_mcp_servers.py",
-    "setting_opencode.py",
-    "setting_runs.py",
-    "setting_workspaces.py",
-)
-"""Parts of `settings.py`, by what they are about."""
-
 LIBRARIES = {
     "procrastinate": ("engine/",),
     "sqlalchemy": ("store/",),
@@ -39,8 +29,8 @@ LIBRARIES = {
     "uvicorn": ("server/", "scripted/"),
     "typer": ("cli/",),
     "rich": ("cli/",),
-    "pydantic_settings": ("settings.py", "setting_types.py", *SETTINGS),
-    "dotenv": ("settings.py",),
+    "pydantic_settings": ("settings/",),
+    "dotenv": ("settings/env_file.py",),
     "jwt": ("services/access/",),
     "pwdlib": ("services/access/",),
     "genai_prices": ("models/",),
@@ -50,14 +40,7 @@ LIBRARIES = {
     "mcp_types": ("mcp/", "server/mcp.py"),
     "openai": (),
     "requests": (),
-    "open_agent.settings": ("admission.py", "composition/", "cli/"),
-    "open_agent.setting_types": ("settings.py", *SETTINGS),
-    "open_agent.setting_access": ("settings.py",),
-    "open_agent.setting_mcp_servers": ("settings.py",),
-    "open_agent.setting_mcp": ("settings.py",),
-    "open_agent.setting_opencode": ("settings.py",),
-    "open_agent.setting_runs": ("settings.py",),
-    "open_agent.setting_workspaces": ("settings.py",),
+    "open_agent.settings": ("admission.py", "composition/", "cli/", "settings/"),
     "open_agent.testing": (),
 }
 """Who alone may import what."""
@@ -66,8 +49,10 @@ KNOWLEDGE = {
     r"subprocess|multiprocessing|pty|asyncio\.subprocess": ("workspaces/",),
     r"(asyncio|anyio)\.(create_subprocess_\w+|open_process|run_process)": ("workspaces/",),
     r"os\.(fork\w*|exec\w+|spawn\w+|posix_spawn\w*|system|popen)": ("workspaces/",),
-    r"os\.(environb?|getenvb?|putenv|unsetenv)|os\.path\.expand(user|vars)": ("settings.py",),
-    r"pathlib\.Path\.home": ("settings.py",),
+    r"os\.(environb?|getenvb?|putenv|unsetenv)|os\.path\.expand(user|vars)": (
+        "settings/settings.py",
+    ),
+    r"pathlib\.Path\.home": ("settings/settings.py",),
     r"time\.(time|time_ns|localtime|gmtime|ctime|clock_gettime\w*)": ("core/clock.py",),
     r"datetime\.(datetime\.(now|utcnow|today)|date\.today)": ("core/clock.py",),
     r"time\.(monotonic|perf_counter|process_time)\w*": ("core/clock.py", "workspaces/", "models/"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from open_agent.core.ids import CallId, MissionId, RunId
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 from open_agent.store.blobs import FileBlobs
 from open_agent.tools.definition import ToolContext
 from open_agent.tools.ports import SearchAnswer, WebPage, WebUnavailable

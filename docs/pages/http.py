@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from docs.pages.table import table
 from open_agent.composition.application import open_application
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 INTRODUCTION = """\
 A running server describes itself at `/docs`, and for programs at `/openapi.json`. How the API is

@@ -1,7 +1,7 @@
 """The reference page of the settings, from `Settings`."""
 
 from docs.pages.table import table
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 INTRODUCTION = """\
 A setting is read from the command line, else from the environment, else from a `.env` file: the

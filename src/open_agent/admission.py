@@ -8,7 +8,7 @@ from open_agent.core.ids import UserId
 from open_agent.server.http import HttpOptions
 from open_agent.services.access.files import ensure_secret, ensure_token
 from open_agent.services.access.rules import AccessRules, Mode, NamedUser
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 
 def access_rules(settings: Settings) -> AccessRules:

@@ -3,8 +3,8 @@
 import pytest
 
 from open_agent.core.errors import Invalid
-from open_agent.setting_types import ApprovalRule
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
+from open_agent.settings.types import ApprovalRule
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from open_agent.core.errors import Invalid
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 from open_agent.core.errors import Invalid
 from open_agent.core.run import Limits
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -325,7 +325,7 @@ def test_commands_do_not_inherit_our_secrets(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_settings_are_found_without_a_home() -> None:
     """Containers and services start with `HOME` unset, blank or `/`."""
-    program = "from open_agent.settings import Settings; print(Settings.load().data_dir)"
+    program = "from open_agent.settings.settings import Settings; print(Settings.load().data_dir)"
     answers = {
         subprocess.run(
             [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True

@@ -17,7 +17,7 @@ from open_agent.core.money import show_dollars
 from open_agent.mcp.client.presets import PLAYWRIGHT, missing
 from open_agent.mcp.servers.desktop.programs import package_of, unmet
 from open_agent.services.access.files import read_token, token_path
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 from open_agent.workspaces.programs import find_ripgrep
 
 LITTLE_ROOM = 1_000_000_000

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from open_agent.core.errors import Invalid, Unavailable
 from open_agent.core.ids import new_uuid
 from open_agent.services.access.files import SHORTEST_TOKEN, read_token
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import pydantic_core
 from open_agent.cli.checks import Finding
 from open_agent.cli.rendering.neutral import neutral
 from open_agent.models.endpoint import is_private_endpoint
-from open_agent.settings import DEMO_MODEL, Settings
+from open_agent.settings.models import DEMO_MODEL
+from open_agent.settings.settings import Settings
 
 SECONDS = 8.0
 KEY_FIX = "Put OPENROUTER_API_KEY=… into {env}; keys are at https://openrouter.ai/keys."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # 140 ms that `--help` does not need
-    from open_agent.settings import Settings
+    from open_agent.settings.settings import Settings
 
 
 OnReady = Callable[[str, "str | None", "Sequence[str]"], None]

@@ -18,7 +18,7 @@ from open_agent.cli.watching import progress
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.errors import Invalid, NotFound, Unavailable
 from open_agent.core.ids import MissionId, is_uuid
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 PAGE = 200
 SHORTEST_PREFIX = 4

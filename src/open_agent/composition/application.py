@@ -43,7 +43,8 @@ from open_agent.services.stats import Stats
 from open_agent.services.system import Installation, Phase, Readiness, System, shared_rights
 from open_agent.services.tasks import Tasks
 from open_agent.services.work import Work
-from open_agent.settings import DEMO_MODEL, Settings
+from open_agent.settings.models import DEMO_MODEL
+from open_agent.settings.settings import Settings
 from open_agent.store.database import Database, open_database
 from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.supervised import SupervisedProcesses, wait_for_predecessor

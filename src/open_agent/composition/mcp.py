@@ -12,7 +12,7 @@ from open_agent.services.access.assembly import AccessServices
 from open_agent.services.access.audit import Audit
 from open_agent.services.mcp.assembly import McpParts, McpServices
 from open_agent.services.mcp.assembly import open_mcp as assemble
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 from open_agent.store.database import Database
 from open_agent.tools.standard import standard_tools
 from open_agent.workspaces.isolation import Isolation

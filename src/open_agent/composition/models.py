@@ -10,7 +10,8 @@ from open_agent.models.router import ModelRouter
 from open_agent.scripted.demo import demo
 from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.transport import ScriptedTransport
-from open_agent.settings import DEMO_MODEL, Settings
+from open_agent.settings.models import DEMO_MODEL
+from open_agent.settings.settings import Settings
 
 
 def make_models(settings: Settings, clock: Clock) -> ModelRouter:

@@ -23,7 +23,8 @@ from open_agent.core.clock import SystemClock
 from open_agent.core.ids import new_token
 from open_agent.events.log import EventLog
 from open_agent.models.endpoint import Endpoint
-from open_agent.settings import DEMO_MODEL, MODEL_WITH_A_KEY, Settings
+from open_agent.settings.models import DEMO_MODEL, MODEL_WITH_A_KEY
+from open_agent.settings.settings import Settings
 from open_agent.workspaces.isolation import Isolation
 
 FOLDER = "opencode"

@@ -4,7 +4,7 @@ from open_agent.agent.policy import Policy, Rule
 from open_agent.core.clock import Clock
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.prices import Price, PriceBook
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 
 def make_prices(settings: Settings, clock: Clock) -> PriceBook:

@@ -10,7 +10,7 @@ from open_agent.cli.ports import LocalServer, OnReady
 from open_agent.composition.application import LOOPBACK, open_application
 from open_agent.server.logs import configure_logs
 from open_agent.server.serving import bind, listen, serve
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 from open_agent.workspaces.hiding import hide_this_process
 
 

@@ -18,7 +18,7 @@ from open_agent.engine.feed import Feed
 from open_agent.engine.worker import Ground, Worker
 from open_agent.models.router import ModelRouter
 from open_agent.models.sight import Sight
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 from open_agent.store.database import Database
 from open_agent.tools.ports import WebSearch
 from open_agent.tools.web.addresses import AddressGuard

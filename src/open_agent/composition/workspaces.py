@@ -9,7 +9,7 @@ from open_agent.services.places import Places
 from open_agent.services.workspaces.assembly import WorkspaceServices, open_workspaces
 from open_agent.services.workspaces.cloning import checked_addresses
 from open_agent.services.workspaces.ground import HostCheck, WorkspaceGround, WorkspaceLimits
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 from open_agent.store.database import Database
 from open_agent.store.sqlite.database import FILE_NAME
 from open_agent.tools.web.addresses import AddressGuard

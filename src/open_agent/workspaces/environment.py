@@ -1,6 +1,6 @@
 """The environment of processes: what they are given, and what tells programs to be quiet.
 
-Which variables of the server's own may pass is decided once, in `settings.py`.
+Which variables of the server's own may pass is decided once, in `settings/settings.py`.
 """
 
 from collections.abc import Mapping

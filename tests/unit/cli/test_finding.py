@@ -12,7 +12,7 @@ from open_agent.cli.finding import (
     read_announcement,
 )
 from open_agent.core.errors import Invalid
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 TOKEN = "t" * 43
 NOBODY = 2**22 + 1

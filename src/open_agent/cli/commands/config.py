@@ -10,7 +10,7 @@ from open_agent.cli.rendering.pieces import Piece
 from open_agent.cli.rendering.table import Column, lay_out
 from open_agent.cli.terminal import Terminal
 from open_agent.core.clock import SystemClock
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 
 def show_config(place: Place, *, is_json: bool) -> None:

@@ -20,7 +20,7 @@ from open_agent.mcp.servers.host import host_tools
 from open_agent.mcp.servers.offering import tool_server
 from open_agent.mcp.servers.scratch import scratch_folder
 from open_agent.mcp.servers.stdio import serve_stdio
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 from open_agent.store.blobs import FileBlobs
 from open_agent.tools.ports import WebSearch
 from open_agent.tools.web.addresses import AddressGuard

@@ -12,7 +12,7 @@ from open_agent.cli.ports import Builder
 from open_agent.cli.rendering.welcome import welcome
 from open_agent.cli.terminal import Terminal
 from open_agent.core.clock import SystemClock
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 NAME = "open-agent"
 

@@ -5,7 +5,7 @@ from open_agent.cli.terminal import Terminal
 from open_agent.core.clock import SystemClock
 from open_agent.core.errors import NotFound
 from open_agent.services.access.files import read_token, token_path
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 
 def show_token(place: Place, *, is_revealed: bool) -> None:

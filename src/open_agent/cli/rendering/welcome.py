@@ -5,7 +5,8 @@ import shlex
 from open_agent import __version__
 from open_agent.cli.rendering.pieces import Piece
 from open_agent.core.money import show_dollars
-from open_agent.settings import DEMO_MODEL, Settings
+from open_agent.settings.models import DEMO_MODEL
+from open_agent.settings.settings import Settings
 
 EXAMPLE = "Show me what you can do"
 MARGIN = " " * 10

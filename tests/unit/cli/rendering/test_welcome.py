@@ -5,7 +5,7 @@ from inline_snapshot import snapshot
 from open_agent import __version__
 from open_agent.cli.rendering.pieces import plain
 from open_agent.cli.rendering.welcome import welcome
-from open_agent.settings import Settings
+from open_agent.settings.settings import Settings
 
 URL = "http://127.0.0.1:3000"
 

@@ -2,7 +2,7 @@
 
 from pydantic_settings import BaseSettings
 
-from open_agent.setting_types import Count, Words, setting
+from open_agent.settings.types import Count, Words, setting
 
 _WHOLE = "a whole number above 0"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings
 
-from open_agent.setting_types import absolute, setting
+from open_agent.settings.types import absolute, setting
 
 
 def _resolution(text: str) -> str:

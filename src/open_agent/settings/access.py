@@ -3,7 +3,7 @@
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from open_agent.setting_types import (
+from open_agent.settings.types import (
     Host,
     HostNames,
     Origins,

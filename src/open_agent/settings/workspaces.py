@@ -2,7 +2,7 @@
 
 from pydantic_settings import BaseSettings
 
-from open_agent.setting_types import Count, Megabytes, Protocols, setting
+from open_agent.settings.types import Count, Megabytes, Protocols, setting
 
 _BOUND = "a whole number, 0 or above; 0 means no bound"
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from open_agent.setting_types import Count, Program, WebAddress, setting
+from open_agent.settings.types import Count, Program, WebAddress, setting
 
 _WHOLE = "a whole number above 0"
 _TRUTH = "true or false"

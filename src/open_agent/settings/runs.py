@@ -4,7 +4,7 @@ from pydantic_settings import BaseSettings
 
 from open_agent.core.money import from_cents
 from open_agent.core.run import Limits
-from open_agent.setting_types import ApprovalRules, Cents, Count, Hours, setting
+from open_agent.settings.types import ApprovalRules, Cents, Count, Hours, setting
 
 _WHOLE = "a whole number above 0"
 
