@@ -1,5 +1,7 @@
 """The reference page of the settings, from `Settings`."""
 
+from typing import cast
+
 from docs.pages.table import table
 from open_agent.settings.settings import Settings
 
@@ -23,4 +25,6 @@ def page() -> str:
 def _default(value: object) -> str:
     if value is None or value in ((), {}):
         return "not set"
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, cast('tuple[object, ...]', value)))}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
