@@ -206,12 +206,13 @@ async def test_what_nobody_allows_in_time_is_not_done(tmp_path: Path):
     script = say(Turn(calls=(Call("note", {"text": "x"}),)), then="Done.")
     options: Any = {"answer_for": timedelta(seconds=0.05), "policy": NOTES_ASK, **TOOLS}
     async with rig(tmp_path, script, **options) as r:
-        mission_id, _ = await parked(r)
-        with anyio.fail_after(4):
+        mission_id = await r.submit(kind=MissionKind.MISSION)
+        with anyio.fail_after(8):
             while (await r.database.missions.get_for_system(mission_id)).outcome is None:
                 await r.work(mission_id)
         ended = await r.look_at(mission_id)
         assert not (r.workspace / "notes.txt").exists()
+    assert len(ended.events(AnswerRequested)) == 1
     [returned] = ended.events(ToolReturned)
     assert returned.outcome == "denied"
     assert returned.content.startswith("Not allowed: nobody said in time")

@@ -203,7 +203,7 @@ def test_a_clone_that_becomes_too_large_is_ended(
     git(source, "add", ".")
     git(source, "commit", "-qm", "Large")
     # The checkout alone is above the bound; the run that finds it so is told, and ends.
-    task = place.done(place.task("keep writing: run true", url=f"file://{source}"))
+    task = place.done(place.task("run true  # keep writing", url=f"file://{source}"))
     assert task["status"] == "failed", task
     assert task["reason"] in ("disk", "workspace.too_large")
 
