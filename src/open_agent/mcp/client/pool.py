@@ -20,6 +20,7 @@ from open_agent.core.ids import MissionId, UserId
 from open_agent.core.mcp import McpListing, McpServer
 from open_agent.mcp.client.failures import ServerEnded, ServerFailed, SessionGone
 from open_agent.mcp.client.lines import Tail
+from open_agent.mcp.client.masking import Masks
 from open_agent.mcp.client.ports import (
     SIGN_IN_SECONDS,
     Ground,
@@ -70,7 +71,7 @@ class _Slot:
     error: str | None = None
     stderr: Tail = field(default_factory=Tail)
     sign_in_url: str | None = None
-    redact: Callable[[str], str] = str
+    masks: Masks = field(default_factory=lambda: Masks(()))
 
     def fail(self, error: str) -> None:
         """It failed once more; the first time it may be tried again at once."""
@@ -213,7 +214,7 @@ class Pool:
                 link.state if link else LinkState(),
                 is_opening=slot.opening is not None,
                 error=None if link else slot.error,
-                stderr=slot.redact(slot.stderr.text()),
+                stderr=slot.masks.complaint(slot.stderr.text()),
                 sign_in_url=slot.sign_in_url,
             )
             if one.is_open or one.is_opening or not found.is_open:
@@ -306,7 +307,7 @@ class Pool:
                     await slot.ending.close()
                     slot.ending = None
                 secrets = await self._keeper.secrets(server, place.owner)
-                slot.redact = loaded.redactor(secrets)
+                slot.masks = Masks(secrets)
 
                 async def show(url: str) -> None:
                     slot.sign_in_url = url
@@ -314,9 +315,9 @@ class Pool:
 
                 attended = loaded.attended(callback, show, self.sign_ins) if callback else None
                 connect = loaded.dialler(self._ground, self._keeper).connect(
-                    server, place, secrets, slot.stderr, attended
+                    server, place, loaded.given(secrets, slot.masks, slot.stderr), attended
                 )
-                around = _Around(self._keeper, server, slot.redact)
+                around = _Around(self._keeper, server, slot.masks)
                 link = loaded.link(
                     connect, around, self._ground.clock, idle_seconds=self._times.idle
                 )
@@ -357,10 +358,11 @@ class Pool:
 class _Around:
     """What a session with one server tells."""
 
-    def __init__(self, keeper: Keeper, server: McpServer, redact: Callable[[str], str]) -> None:
+    def __init__(self, keeper: Keeper, server: McpServer, masks: Masks) -> None:
         self._keeper = keeper
         self._server = server
-        self.explain = redact
+        self.explain = masks.complaint
+        self.mask = masks.answer
 
     async def listed(self, listing: McpListing) -> None:
         """Hear what the server offers."""
