@@ -40,6 +40,7 @@ async def open_mcp(
     """MCP servers; what runs of them ends with the context."""
     mcp = _make(settings, database, isolation, access.audit)
     await mcp.start()
+    access.users.on_leave(mcp.let_go)
     watching = asyncio.create_task(mcp.look_after(is_shared=settings.database_url is not None))
     try:
         yield mcp

@@ -62,6 +62,13 @@ PROMISES = {
     "mcp:registry:rights": Promise(
         "issue", "Administrators configure servers for all; everybody's own are theirs alone."
     ),
+    "mcp:users:deleted": Promise(
+        "issue", "A deleted user leaves no MCP server, no secret and no process of one."
+    ),
+    "mcp:users:disabled": Promise("design", "Of a disabled user, no MCP server runs on."),
+    "mcp:client:elsewhere": Promise(
+        "design", "What another host has removed, disabled or changed does not run on here."
+    ),
     "mcp:registry:import": Promise(
         "issue", "Servers are taken over from other tools' files, as a whole, and replace nothing."
     ),

@@ -6,9 +6,9 @@ and longer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +31,7 @@ from open_agent.mcp.client.ports import (
     Result,
     SignIns,
 )
+from open_agent.mcp.client.slots import Slot
 
 if TYPE_CHECKING:
     from open_agent.mcp.client.link import Link
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 """For a program to start, `npx` fetching it included, and to say what it offers."""
-LONGEST_PAUSE = 60.0
 
 T = TypeVar("T")
 Key = tuple[str, UserId, MissionId | None]
@@ -59,37 +59,6 @@ class Times:
     call: float = 120.0
 
 
-@dataclass(slots=True)
-class _Slot:
-    """What is known of one session, and of those before it."""
-
-    link: "Link | None" = None
-    ending: "Link | None" = None
-    opening: "asyncio.Task[Link] | None" = None
-    failures: int = 0
-    retry_at: float = 0.0
-    error: str | None = None
-    stderr: Tail = field(default_factory=Tail)
-    sign_in_url: str | None = None
-    masks: Masks = field(default_factory=lambda: Masks(()))
-
-    def fail(self, error: str) -> None:
-        """It failed once more; the first time it may be tried again at once."""
-        self.error = error
-        self.failures += 1
-        pause = 0.0 if self.failures < 2 else min(LONGEST_PAUSE, 2.0 ** (self.failures - 2))
-        self.retry_at = anyio.current_time() + pause
-
-    def look(self) -> "Link | None":
-        """The session, if there is one; takes notice of one that has ended."""
-        if self.link is not None and not self.link.is_open:
-            ended = self.link.state.error
-            self.ending, self.link = self.link, None
-            if ended is not None:
-                self.fail(ended)
-        return self.link
-
-
 class Pool:
     """All sessions of this process.
 
@@ -104,7 +73,7 @@ class Pool:
         self._ground = ground
         self._keeper = keeper
         self._times = times or Times()
-        self._slots: dict[Key, _Slot] = {}
+        self._slots: dict[Key, Slot] = {}
         self._loaded: Loaded | None = None
         self._is_closed = False
 
@@ -236,6 +205,21 @@ class Pool:
             ]
         )
 
+    async def forget_user(self, owner: UserId) -> None:
+        """End every session of a user's."""
+        await self._drop([key for key in self._slots if key[1] == owner])
+
+    async def keep_only(self, servers: Iterable[McpServer]) -> None:
+        """End the sessions with all but these servers, and with those that are reached otherwise."""
+        known = {each.id: each for each in servers}
+        await self._drop(
+            [
+                key
+                for key, slot in self._slots.items()
+                if (now := known.get(key[0])) is None or not slot.is_with(now)
+            ]
+        )
+
     async def end_mission(self, mission_id: MissionId) -> None:
         """End the sessions that were a mission's own."""
         await self._drop([key for key in self._slots if key[2] == mission_id])
@@ -271,7 +255,7 @@ class Pool:
         return float(server.call_seconds or self._times.call)
 
     async def _link(self, server: McpServer, place: Place, callback: str | None = None) -> "Link":
-        slot = self._slots.setdefault(self._key(server, place), _Slot())
+        slot = self._slots.setdefault(self._key(server, place), Slot(server))
         link = slot.look()
         if link is not None:
             return link
@@ -296,7 +280,7 @@ class Pool:
             raise
 
     async def _open(
-        self, slot: _Slot, server: McpServer, place: Place, callback: str | None
+        self, slot: Slot, server: McpServer, place: Place, callback: str | None
     ) -> "Link":
         slot.stderr, slot.sign_in_url = Tail(), None
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from open_agent.core.clock import Clock
+from open_agent.core.ids import UserId
 from open_agent.core.mission import MissionKind
 from open_agent.mcp.client.folders import remove_all
 from open_agent.mcp.client.pool import Pool, Times
@@ -61,13 +62,22 @@ class McpServices:
 
     async def look_after(self, *, is_shared: bool) -> None:
         """Write down what was counted, and hear of what others have changed, for ever."""
-        await self.directory.keep_watch(is_shared=is_shared)
+        await self.directory.keep_watch(self._end_what_is_gone, is_shared=is_shared)
+
+    async def let_go(self, user_id: UserId) -> None:
+        """End the sessions of a user who may not come any more; of a deleted one, forget all."""
+        await self.directory.refresh()
+        await self.pool.forget_user(user_id)
 
     async def close(self) -> None:
         """End all sessions, and write down what was counted."""
         await self.registry.close()
         await self.pool.close()
         await self.directory.note_counts()
+
+    async def _end_what_is_gone(self) -> None:
+        """End sessions with servers that another process has removed, disabled or changed."""
+        await self.pool.keep_only(self.directory.enabled)
 
 
 def open_mcp(database: Database, parts: McpParts, audit: Audit) -> McpServices:

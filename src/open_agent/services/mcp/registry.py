@@ -16,7 +16,7 @@ from open_agent.core.actor import Actor
 from open_agent.core.clock import Clock
 from open_agent.core.errors import Conflict, LimitReached, NotFound
 from open_agent.core.ids import is_uuid, new_uuid
-from open_agent.core.mcp import McpServer, SecretKind, StdioTransport
+from open_agent.core.mcp import CLIENT_SECRET, McpServer, SecretKind, StdioTransport
 from open_agent.mcp.client.failures import ServerFailed
 from open_agent.mcp.client.pool import Pool
 from open_agent.mcp.client.ports import Place, SignInAnswer
@@ -345,7 +345,7 @@ def _checked_seconds(seconds: int | None) -> int | None:
 
 
 def _is_shown(secret: tuple[SecretKind, str]) -> bool:
-    return secret[0] is not SecretKind.OAUTH or secret[1] == "client_secret"
+    return secret[0] is not SecretKind.OAUTH or secret[1] == CLIENT_SECRET
 
 
 def _exists(name: str) -> Conflict:
