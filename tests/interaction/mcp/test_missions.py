@@ -371,3 +371,20 @@ async def test_what_another_host_has_ended_does_not_run_on_here(
             await gone(mark, seconds=15)
             group.cancel_scope.cancel()
         assert len(running(kept)) == 1
+
+
+@requirement("mcp:tools:first-look")
+async def test_a_program_that_was_slow_to_be_looked_at_does_not_stay(tmp_path: Path) -> None:
+    mark = f"slow-{tmp_path.name}"
+    async with made(tmp_path, playing(Call("look")), patience=0.1) as it:
+        id_ = await it.add("slow", "hostile_server", "slow_start", mark, is_per_mission=True)
+        ended = await it.run()
+        assert offered(it.requests[0]) == ["look", "note"]
+        assert ended.end.outcome is Outcome.SUCCEEDED
+        assert running(mark), "it was not waited for"
+        with anyio.fail_after(20):
+            while it.mcp.directory.get(CHIEF, id_).listing.at is None:
+                await anyio.sleep(0.01)
+        await gone(mark, seconds=5)
+        await it.run()
+        assert "slow_good" in offered(it.requests[-1])

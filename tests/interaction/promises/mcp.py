@@ -99,6 +99,9 @@ PROMISES = {
         "issue", "Names are legal and unique; what is unfit is left out, and said why."
     ),
     "mcp:tools:slow-server": Promise("issue", "A server that does not answer holds up no run."),
+    "mcp:tools:first-look": Promise(
+        "design", "What is started only to see what it offers ends then, however long it takes."
+    ),
     "mcp:tools:apart": Promise(
         "issue", "Missions share no state of a server that keeps it, which ends with the run."
     ),

@@ -72,6 +72,7 @@ class McpServices:
     async def close(self) -> None:
         """End all sessions, and write down what was counted."""
         await self.registry.close()
+        await self.toolboxes.close()
         await self.pool.close()
         await self.directory.note_counts()
 
