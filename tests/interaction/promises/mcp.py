@@ -106,6 +106,21 @@ PROMISES = {
         "issue", "Missions share no state of a server that keeps it, which ends with the run."
     ),
     "mcp:tools:others": Promise("issue", "Nobody's missions get the tools of another's servers."),
+    "mcp:presets:trio": Promise(
+        "original",
+        "The original's trio is enabled on a fresh server; missions at once have a screen each, of "
+        "which a model that sees is shown pictures, and nothing of it outlives its run.",
+    ),
+    "mcp:presets:killed": Promise("issue", "Nothing of the trio outlives a server that is killed."),
+    "mcp:presets:rules": Promise(
+        "design", "The operator's rules hold in our own servers, whatever their entries say."
+    ),
+    "mcp:bridge:rules": Promise(
+        "design",
+        "Rules hold for tools of MCP servers that OpenCode calls, those about commands too; a "
+        "person who is asked is shown with what.",
+    ),
+    "mcp:presets:opencode": Promise("issue", "The trio works inside the real OpenCode."),
     "mcp:playwright:drives": Promise(
         "issue",
         "The default Playwright server drives a real page, with a profile for each mission, and "

@@ -38,6 +38,9 @@ WORKSPACE = "OPEN_AGENT_WORKSPACE"
 """What tells a server of one mission where it works, as the original has it."""
 
 
+OURS = "open-agent"
+
+
 def quiet() -> None:
     """Let the SDK log nothing: it would, for each line a server gets wrong, with what it said."""
     for name in ("mcp", "client"):
@@ -138,7 +141,9 @@ class Dialler:
             env["TMPDIR"] = str(folder)
         if program.place.workspace:
             env[WORKSPACE] = str(program.place.workspace)
-        return {**env, **program.env}
+        if not program.is_ours:
+            return {**env, **program.env}
+        return {**env, **self._ground.own, **program.env, **self._ground.rules}
 
     async def _cwd(self, program: "_Program", folder: Path) -> Path:
         if program.transport.cwd:
@@ -160,12 +165,17 @@ class _Program:
     env: dict[str, str]
     stderr: Tail
 
+    @property
+    def is_ours(self) -> bool:
+        """It is a server of ours, so that our settings count for it."""
+        return Path(self.transport.command).name == OURS
+
     def argv(self, search_path: str, folder: Path) -> list[str]:
         """Its command line."""
         command = self.transport.command
-        if command == "open-agent":
-            # Ours, wherever it is installed.
-            beside = Path(sys.executable).with_name("open-agent")
+        if command == OURS:
+            # Wherever it is installed.
+            beside = Path(sys.executable).with_name(OURS)
             command = str(beside) if beside.exists() else command
         args = arguments(
             self.server.preset,

@@ -32,6 +32,8 @@ class McpParts:
         folder: Where it is remembered which directories processes have.
         own: Our own tools, by the kind of the mission.
         patience: Seconds that a run waits for servers of which nothing is known.
+        settings: What of our settings counts for servers of ours that we start.
+        rules: What of them no entry changes.
     """
 
     isolation: Isolation
@@ -41,6 +43,8 @@ class McpParts:
     own: Mapping[MissionKind, Toolbox]
     times: Times = field(default_factory=Times)
     patience: float = FIRST_LOOK_SECONDS
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    rules: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,14 @@ class McpServices:
 def open_mcp(database: Database, parts: McpParts, audit: Audit) -> McpServices:
     """What there is to be asked; nothing is read and nothing runs yet."""
     directory = McpDirectory(database.mcp)
-    ground = Ground(parts.isolation, parts.clock, parts.folder, parts.working_dir)
+    ground = Ground(
+        parts.isolation,
+        parts.clock,
+        parts.folder,
+        parts.working_dir,
+        parts.settings,
+        parts.rules,
+    )
     pool = Pool(ground, directory, parts.times)
     toolboxes = Toolboxes(parts.own, directory, pool, database.missions, patience=parts.patience)
     search_path = {**DEFAULTS, **parts.isolation.environment()}["PATH"]

@@ -20,7 +20,7 @@ from open_agent.core.mcp import CLIENT_SECRET, McpServer, SecretKind, StdioTrans
 from open_agent.mcp.client.failures import ServerFailed
 from open_agent.mcp.client.pool import Pool
 from open_agent.mcp.client.ports import Place, SignInAnswer
-from open_agent.mcp.client.presets import missing
+from open_agent.mcp.client.presets import HOST, missing
 from open_agent.services.access.audit import Audit
 from open_agent.services.access.gate import require_admin
 from open_agent.services.mcp.directory import McpDirectory
@@ -32,7 +32,7 @@ from open_agent.services.mcp.drafts import (
     checked_transport,
     unfit,
 )
-from open_agent.services.mcp.importing import HOST, Entry
+from open_agent.services.mcp.importing import Entry
 from open_agent.services.mcp.toolboxes import OfferedTool, Toolboxes
 from open_agent.services.mcp.views import McpView
 from open_agent.store.mcp_servers import EVERYBODY, SecretChange
