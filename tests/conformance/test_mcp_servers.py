@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 
+from open_agent.core.account import Account, Role
 from open_agent.core.ids import UserId, new_uuid
 from open_agent.core.mcp import (
     HttpTransport,
@@ -168,3 +169,35 @@ async def test_what_comes_with_us_is_added_once(db: Database) -> None:
             group.start_soon(seed)
     assert sorted(seeded) == [*[False] * 4, True]
     assert await db.mcp.seed_for_system("desktop")
+
+
+async def test_what_a_user_had_goes_with_their_account(db: Database) -> None:
+    anna = Account(ANNA, "anna", Role.ADMIN, "hash", NOW, NOW)
+    await db.accounts.add_for_system(anna)
+    mine, shared = server("mine"), server("shared", is_shared=True)
+    bens = server("bens", owner_id=BEN)
+    for each in (mine, shared):
+        await db.mcp.add(each, (TOKEN,), owner=ANNA)
+    await db.mcp.add(bens, (TOKEN,), owner=BEN)
+    client = McpSecret(SecretKind.OAUTH, "client_secret", "canary")
+    tokens = McpSecret(SecretKind.OAUTH, "tokens", "canary")
+    for secret in (client, tokens):
+        await db.mcp.put_secret(shared.id, secret, owner=ANNA)
+    await db.mcp.put_secret(shared.id, tokens, owner=BEN)
+    for scope, owner in ((ANNA, ANNA), (BEN, BEN), ("", ANNA)):
+        await db.mcp.switch("web_search", scope, is_off=True, owner=owner)
+    before = await db.mcp.snapshot_for_system()
+
+    assert not await db.accounts.delete_for_system(ANNA, needs_admin=True)
+    assert await db.mcp.snapshot_for_system() == before
+    assert await db.accounts.delete_for_system(ANNA, needs_admin=False)
+    after = await db.mcp.snapshot_for_system()
+    assert after.number > before.number
+    assert {each.name for each in after.servers} == {"shared", "bens"}
+    assert after.named == {
+        (shared.id, ANNA, SecretKind.ENV, "TOKEN"),
+        (shared.id, ANNA, SecretKind.OAUTH, "client_secret"),
+        (shared.id, BEN, SecretKind.OAUTH, "tokens"),
+        (bens.id, BEN, SecretKind.ENV, "TOKEN"),
+    }
+    assert after.switched_off == {(BEN, "web_search"), ("", "web_search")}

@@ -5,17 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from open_agent.agent.context import RunContext
-from open_agent.agent.policy import ALLOWED, Verdict
+from open_agent.agent.policy import ALLOWED, FORBIDDEN, Verdict
 from open_agent.agent.showing import JUDGED_CHARACTERS, shorten
 from open_agent.events.model.answer import AnswerRequested, QuestionKind
 from open_agent.events.model.model_call import RequestedCall
 from open_agent.events.model.tool import ToolReturned
 from open_agent.tools.definition import Answer, Effect, Tool
 
-FORBIDDEN = (
-    "Not allowed: a rule of this server forbids the call ({rule}). Do not look for a way around it. "
-    "Do what can be done without it, and say what could not."
-)
 REFUSED = (
     "Not allowed: a person was asked, and refused this call. Do not look for a way around it. Take "
     "another way that they would agree with, or say what could not be done."

@@ -6,7 +6,7 @@ errs on the safe side: that of an `allow` rule fits only one command of plain wo
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -14,6 +14,15 @@ from typing import Any, Literal
 from open_agent.agent.shell_words import DEEPEST, Line, Part, read_line
 
 Action = Literal["allow", "ask", "deny"]
+
+FORBIDDEN = (
+    "Not allowed: a rule of this server forbids the call ({rule}). Do not look for a way around it. "
+    "Do what can be done without it, and say what could not."
+)
+UNASKABLE = (
+    "Not allowed: by a rule of this server a person has to be asked first ({rule}), and nobody can be "
+    "here. Do not look for a way around it. Do what can be done without it, and say what could not."
+)
 
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox", "rbash"})
 _INTERPRETERS = frozenset(
@@ -63,11 +72,27 @@ class Verdict:
 ALLOWED = Verdict("allow")
 
 
+def why_not(verdict: Verdict) -> str | None:
+    """Why a call must not be made where nobody can be asked; none when it may be."""
+    match verdict.action:
+        case "allow":
+            return None
+        case "deny":
+            return FORBIDDEN.format(rule=verdict.rule)
+        case "ask":
+            return UNASKABLE.format(rule=verdict.rule)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Rules in their order."""
 
     rules: tuple[Rule, ...] = ()
+
+    @classmethod
+    def of(cls, rules: Iterable[Mapping[str, Any]]) -> "Policy":
+        """Rules as settings have them."""
+        return cls(tuple(Rule(**rule) for rule in rules))
 
     def decide(self, tool: str, effect: str, arguments: Mapping[str, Any]) -> Verdict:
         """Whether a call may be made, must not be, or waits for somebody to allow it."""

@@ -140,7 +140,7 @@ def _add_ending(user: typer.Typer, builder: Builder) -> None:
         data_dir: DataDir = None,
         env_file: EnvFile = None,
     ) -> None:
-        """Delete a user with their keys, and stop what they have at work. Their missions stay."""
+        """Delete a user, their keys and MCP servers, and stop their work. Their missions stay."""
         # 400 ms: settings, rich, httpx2.
         from open_agent.cli.commands.user import delete_user
 

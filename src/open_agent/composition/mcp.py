@@ -1,6 +1,7 @@
 """MCP servers, and with them the tools of missions."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
@@ -29,6 +30,12 @@ def _make(
         working_dir=settings.working_dir,
         own={kind: standard_tools(kind) for kind in MissionKind},
         times=Times(idle=settings.mcp_idle_seconds, call=settings.mcp_call_seconds),
+        settings={
+            "DATA_DIR": str(settings.data_dir),
+            "ALLOW_PRIVATE_HOSTS": str(settings.allow_private_hosts).lower(),
+            "DESKTOP_RESOLUTION": settings.desktop_resolution,
+        },
+        rules={"APPROVALS": json.dumps([rule.model_dump() for rule in settings.approvals])},
     )
     return assemble(database, parts, audit)
 
@@ -40,6 +47,7 @@ async def open_mcp(
     """MCP servers; what runs of them ends with the context."""
     mcp = _make(settings, database, isolation, access.audit)
     await mcp.start()
+    access.users.on_leave(mcp.let_go)
     watching = asyncio.create_task(mcp.look_after(is_shared=settings.database_url is not None))
     try:
         yield mcp

@@ -1,6 +1,6 @@
 """What settings say of models and of calls, as the values that runs on any backend go by."""
 
-from open_agent.agent.policy import Policy, Rule
+from open_agent.agent.policy import Policy
 from open_agent.core.clock import Clock
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.prices import Price, PriceBook
@@ -27,4 +27,4 @@ def make_windows(settings: Settings) -> Catalogue:
 
 def make_policy(settings: Settings) -> Policy:
     """Which calls are allowed, asked about or denied."""
-    return Policy(tuple(Rule(**rule.model_dump()) for rule in settings.approvals))
+    return Policy.of(rule.model_dump() for rule in settings.approvals)

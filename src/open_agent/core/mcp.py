@@ -40,6 +40,10 @@ class HttpTransport:
 Transport = StdioTransport | HttpTransport
 
 
+CLIENT_SECRET = "client_secret"  # noqa: S105 - its name
+"""What of `OAUTH` is a server's configuration, and not what signing in has given."""
+
+
 class SecretKind(StrEnum):
     """What a secret of a server is for."""
 

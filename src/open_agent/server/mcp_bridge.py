@@ -5,7 +5,7 @@ made for one run, is nowhere on disk, and ends with it.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,28 +15,36 @@ from anyio import to_thread
 from starlette.types import Receive, Scope, Send
 
 from open_agent.agent.context import RunContext
+from open_agent.agent.policy import why_not
 from open_agent.agent.toolsets import MissionTools
-from open_agent.backends.opencode.bridging import Bridge
+from open_agent.backends.opencode.bridging import Bridge, IsAsked
 from open_agent.core.ids import UserId, new_token
 from open_agent.server.errors import error_response
 from open_agent.server.perimeter import Headers
-from open_agent.tools.definition import Tool, ToolContext
+from open_agent.tools.definition import Effect, Tool, ToolContext
 from open_agent.tools.registry import Toolbox
 
 if TYPE_CHECKING:  # 700 ms that no server needs whose runs use no MCP servers in OpenCode
     from open_agent.mcp.servers.http import HttpSessions
     from open_agent.mcp.servers.offering import Call
+    from open_agent.mcp.servers.ruling import Judge
 
 PATH = "/mcp/bridge"
 INSTRUCTIONS = "Tools of the MCP servers that are configured for this mission."
 
 
 class LiveToolbox(Toolbox):
-    """The tools of MCP servers that a mission has at this moment: what is switched off is gone."""
+    """The tools of MCP servers that a mission has at this moment: what is switched off is gone.
 
-    def __init__(self, tools: MissionTools) -> None:
+    Args:
+        tools: Those of the mission.
+        rule: Makes a tool one whose calls the operator's rules hold for.
+    """
+
+    def __init__(self, tools: MissionTools, rule: Callable[[Tool], Tool]) -> None:
         super().__init__(())
         self._mission = tools
+        self._rule = rule
 
     @property
     def names(self) -> list[str]:
@@ -45,7 +53,8 @@ class LiveToolbox(Toolbox):
 
     def get(self, name: str) -> Tool | None:
         """The tool of that name."""
-        return self._mission.servers.get(name)
+        tool = self._mission.servers.get(name)
+        return tool and self._rule(tool)
 
     def schemas(self) -> list[dict[str, Any]]:
         """Their definitions, in order."""
@@ -75,7 +84,7 @@ class McpBridges:
         self._base_url = base_url
         self._open: dict[str, _Open] = {}
 
-    async def open(self, ctx: RunContext) -> Bridge | None:
+    async def open(self, ctx: RunContext, is_asked: IsAsked) -> Bridge | None:
         """The tools of the run's mission, until `close`; none when there are none to be had.
 
         None also where a run of somebody else works in the directory: what OpenCode is told of a
@@ -87,7 +96,7 @@ class McpBridges:
             return None
         # 700 ms: the MCP SDK, of which other requests see little.
         sessions = await to_thread.run_sync(_import)
-        made = sessions(ctx)
+        made = sessions(ctx, judge_of(ctx, is_asked))
         is_ready = anyio.Event()
         serving = asyncio.create_task(made.run(is_ready.set), name="mcp bridge")
         await is_ready.wait()
@@ -116,6 +125,20 @@ class McpBridges:
         return (each for each in self._open.values() if each.folder == folder)
 
 
+def judge_of(ctx: RunContext, is_asked: IsAsked) -> "Judge":
+    """What the operator's rules forbid of what a run calls.
+
+    What the program asks about, somebody has allowed. What it does not know to ask about is not done.
+    """
+
+    def judge(name: str, effect: Effect, arguments: Mapping[str, Any]) -> str | None:
+        verdict = ctx.shared.policy.decide(name, effect.value, arguments)
+        is_allowed = verdict.action == "ask" and is_asked(name, arguments)
+        return None if is_allowed else why_not(verdict)
+
+    return judge
+
+
 def _import() -> Any:
     # 700 ms: the MCP SDK.
     from open_agent.mcp.servers.http import HttpSessions
@@ -123,7 +146,10 @@ def _import() -> Any:
     # 1 ms, after that.
     from open_agent.mcp.servers.offering import Offer, tool_server
 
-    def make(ctx: RunContext) -> HttpSessions:
+    # 1 ms, after that.
+    from open_agent.mcp.servers.ruling import Ruled
+
+    def make(ctx: RunContext, judge: "Judge") -> HttpSessions:
         def make_context(call: "Call") -> ToolContext:
             shared = ctx.shared
             return ToolContext(
@@ -137,7 +163,8 @@ def _import() -> Any:
                 emit=call.emit,
             )
 
-        offer = Offer("mcp", INSTRUCTIONS, LiveToolbox(ctx.mission_tools), make_context)
+        tools = LiveToolbox(ctx.mission_tools, lambda tool: Ruled(tool, judge))
+        offer = Offer("mcp", INSTRUCTIONS, tools, make_context)
         return HttpSessions(tool_server(offer))
 
     return make

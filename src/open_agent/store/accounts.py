@@ -32,6 +32,7 @@ from sqlalchemy import (
 from open_agent.core.account import Account, ApiKey, Role
 from open_agent.core.actor import Scope
 from open_agent.core.ids import UserId
+from open_agent.store.mcp_leaving import LeavingStatements
 from open_agent.store.ports import Changer, Reader
 from open_agent.store.rows import Row, from_micros, to_micros
 from open_agent.store.statement import Compile, Query
@@ -120,6 +121,7 @@ class AccountStatements:
         self.keys = compile_(select(account_keys).order_by(account_keys.c.created_at))
         self.ended = compile_(select(ended_sessions.c.id))
         self.number = compile_(select(access_changes.c.number))
+        self.leaving = LeavingStatements(compile_)
         self._build_number(compile_)
         self._build_accounts(compile_)
         self._build_keys(compile_)
@@ -252,10 +254,14 @@ class StoredAccounts:
         return bool((await self._change(step))[0])
 
     async def delete_for_system(self, account_id: UserId, *, needs_admin: bool) -> bool:
-        """Delete an account with its keys; false when it is not there, or needed."""
-        gone, _ = await self._change(
+        """Delete an account, its keys, and what it has with MCP servers.
+
+        False when it is not there, or needed.
+        """
+        gone, *_ = await self._change(
             self._sql.delete.query(key=account_id, needed=int(needs_admin)),
             self._sql.delete_keys.query(key=account_id),
+            *self._sql.leaving.steps(account_id),
         )
         return bool(gone)
 

@@ -209,6 +209,7 @@ async def server(
         parts = McpParts(isolation, clock, folder / "mcp", folder / "work", own)
         mcp = open_mcp(db, parts, access.audit)
         await mcp.start()
+        access.users.on_leave(mcp.let_go)
         workspaces = make_workspaces(db, places, HostIsolation(processes, dict(os.environ)), clock)
         control = ControlParts(
             engine, feed, places, processes, access.audit, clock, workspaces, most_at_once=4

@@ -1,5 +1,6 @@
 """Runs that OpenCode carries out have the MCP tools of their mission, from us and as we say."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,48 @@ def test_opencode_has_the_mcp_tools_of_a_mission_until_they_are_switched_off(
         kept = [path for path in folder.rglob("*") if path.is_file()]
         assert kept
         assert not [path for path in kept if CANARY.encode() in path.read_bytes()]
+
+
+def push(asked: Asked) -> Turn:
+    """Try what is forbidden, then what a person is asked about, then what no rule is about."""
+    results = [str(m["content"]) for m in asked.messages if m["role"] == "tool"]
+    commands = ("cd . && rm -r x", "git push", "ls")
+    if len(results) == len(commands) or not asked.body.get("tools"):
+        return Turn(text="\n".join(results))
+    return Turn(calls=(Call("mcp_small_repeat", {"command": commands[len(results)]}),))
+
+
+@pytest.mark.slow
+@requirement("mcp:bridge:rules")
+@pytest.mark.timeout(300)
+def test_rules_about_commands_hold_for_mcp_tools_that_opencode_calls(tmp_path: Path) -> None:
+    rules = [{"action": "deny", "command": "rm *"}, {"action": "ask", "command": "git push*"}]
+    settings = {
+        "OPENCODE_MANAGED": "true",
+        "OPENCODE_PROGRAM": opencode(),
+        "APPROVALS": json.dumps(rules),
+    }
+    with (
+        ScriptedServer(push) as model,
+        ServerProcess(tmp_path / "data", tmp_path / "work", model.base_url, settings) as server,
+        WebClient(server.url) as client,
+    ):
+        stdio = {"command": sys.executable, "args": [SMALL]}
+        client.post("/api/mcp", {"name": "small", "transport": {"stdio": stdio}})
+        client.send("push it")
+        asked = client.wait_for(is_asked, "a question")
+        assert asked["args"]["description"] == 'small_repeat {"command":"git push"}'
+        given = {"tool_call_id": asked["tool_call_id"], "name": asked["name"], "result": "allow"}
+        client.post("/api/control/tool_result", given)
+        said = client.wait("assistant_message", success=True)["content"]
+        assert "would run git push\nwould run ls" in said
+        assert "(deny command `rm *`)" in said
+        assert "would run cd" not in said
+
+
+def is_asked(event: dict[str, Any]) -> bool:
+    """Whether a person is asked whether a call may be made."""
+    return str(event.get("tool_call_id", "")).startswith("approve:")
 
 
 def use(client: WebClient) -> tuple[dict[str, Any], str]:

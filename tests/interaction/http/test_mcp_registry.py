@@ -318,8 +318,8 @@ async def test_the_originals_file_is_taken_over_once_and_left_as_it_is(tmp_path:
     path.write_text("{broken")
     async with served(tmp_path) as (_, client):
         names = [each["name"] for each in (await client.get("/api/mcp")).json()]
-        assert names == ["desktop", "playwright"]
-        desktop = (await client.get("/api/mcp")).json()[0]
+        assert names == ["host", "desktop", "playwright"]
+        desktop = (await client.get("/api/mcp")).json()[1]
         assert (desktop["enabled"], desktop["per_mission"]) == (False, True)
         await client.delete(f"/api/mcp/{desktop['id']}")
     assert path.read_text() == "{broken"
@@ -338,12 +338,14 @@ async def test_the_originals_file_is_taken_over_once_and_left_as_it_is(tmp_path:
     path.write_text(original)
     async with served(tmp_path) as (_, client):
         found = {each["name"]: each for each in (await client.get("/api/mcp")).json()}
-        assert sorted(found) == ["mine", "playwright"]
+        assert sorted(found) == ["host", "mine", "playwright"]
+        assert not found["host"]["enabled"]
         assert found["mine"]["id"] == id_
         assert found["mine"]["shared"]
         await client.delete(f"/api/mcp/{id_}")
     async with served(tmp_path) as (_, client):
-        assert [each["name"] for each in (await client.get("/api/mcp")).json()] == ["playwright"]
+        names = [each["name"] for each in (await client.get("/api/mcp")).json()]
+        assert names == ["host", "playwright"]
     assert path.read_text() == original
 
 

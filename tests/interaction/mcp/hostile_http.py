@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         elif session is not None and session != sessions[-1]:
             self.reply(404, {"jsonrpc": "2.0", "id": None})
         elif method == "tools/list":
-            names = ["seen", "long", "hangs", "fails", "session"]
+            names = ["seen", "repeats", "long", "hangs", "fails", "session"]
             self.answer(id_, {"tools": [{"name": n, "inputSchema": OBJECT} for n in names]})
         elif method == "tools/call":
             self.call(id_, body["params"]["name"], str(session))
@@ -54,8 +54,14 @@ class Handler(BaseHTTPRequestHandler):
                     self.reply(404, {"jsonrpc": "2.0", "id": None})
                 else:
                     self.text(id_, "begun anew")
+            case "repeats":
+                self.text(id_, self.seen())
             case _:
-                self.text(id_, f"{self.headers['authorization']} {self.path.partition('?')[2]}")
+                # Backwards, which nobody can mask.
+                self.text(id_, self.seen()[::-1])
+
+    def seen(self) -> str:
+        return f"{self.headers['authorization']} {self.path.partition('?')[2]}"
 
     def text(self, id_: Any, said: str) -> None:
         self.answer(id_, {"content": [{"type": "text", "text": said}]})

@@ -63,6 +63,12 @@ async def wait(ctx: Context, seconds: float, mark: str = "") -> str:
 
 
 @server.tool()
+def repeat(command: str) -> str:
+    """Tell what one would run."""
+    return f"would run {command}"
+
+
+@server.tool()
 def picture() -> Image:
     """Show a picture."""
     return Image(data=png(), format="png")

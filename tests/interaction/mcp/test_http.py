@@ -84,7 +84,8 @@ async def test_headers_and_the_query_are_sent_and_what_goes_wrong_is_told(tmp_pa
         ]
         with listening("hostile_http", str(port), port=port):
             shown = await made.call(server, "seen")
-            assert shown.text == "Bearer canary key=another+canary"
+            assert shown.text[::-1] == "Bearer canary key=another+canary"
+            assert (await made.call(server, "repeats")).text == "**** key=****"
             assert "8,388,608 bytes" in await made.refused(server, "long")
             assert "within 3 seconds" in await made.refused(server, "hangs")
             assert "error response" in await made.refused(server, "fails")

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ from open_agent.services.access.audit import Audit
 from open_agent.services.mcp.assembly import McpParts, McpServices, open_mcp
 from open_agent.services.mcp.drafts import ServerDraft, StdioDraft
 from open_agent.store.database import open_database
+from open_agent.store.mcp_servers import SecretChange
 from open_agent.tools.registry import Toolbox
 from open_agent.workspaces.host import HostIsolation
 from open_agent.workspaces.supervised import SupervisedProcesses
 from tests.interaction.agent.rig import Ended, Rig, look, note, rig_on
 from tests.interaction.mcp import rig as programs
 from tests.interaction.requirements import requirement
-from tests.running import running
+from tests.running import gone, running
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
 CHIEF = Actor(DEFAULT_OWNER, is_admin=True)
@@ -342,3 +343,48 @@ async def test_anothers_servers_are_not_ones_own(tmp_path: Path) -> None:
         await it.mcp.toolboxes.look_first(UserId("anna"))
         assert "mine_add" in it.mcp.toolboxes.of_servers(UserId("anna")).names
         assert it.mcp.toolboxes.of_servers(DEFAULT_OWNER).names == []
+
+
+@requirement("mcp:client:elsewhere")
+@pytest.mark.parametrize("change", ["removed", "disabled", "changed"])
+async def test_what_another_host_has_ended_does_not_run_on_here(
+    tmp_path: Path, change: str
+) -> None:
+    mark, kept = f"ended-{tmp_path.name}", f"kept-{tmp_path.name}"
+    async with made(tmp_path, playing()) as it:
+        id_ = await it.add("first", "small_server", mark)
+        await it.add("second", "small_server", kept)
+        await it.mcp.toolboxes.look_first(DEFAULT_OWNER)
+        assert (len(running(mark)), len(running(kept))) == (1, 1)
+        rows = it.rig.database.mcp
+        if change == "removed":
+            await rows.delete(id_, owner=DEFAULT_OWNER)
+        else:
+            server = it.mcp.directory.get(CHIEF, id_)
+            transport = replace(server.transport, args=("elsewhere",))
+            changed = {"disabled": {"is_enabled": False}, "changed": {"transport": transport}}
+            await rows.change(
+                replace(server, **changed[change]), SecretChange(), owner=DEFAULT_OWNER
+            )
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: it.mcp.look_after(is_shared=True))
+            await gone(mark, seconds=15)
+            group.cancel_scope.cancel()
+        assert len(running(kept)) == 1
+
+
+@requirement("mcp:tools:first-look")
+async def test_a_program_that_was_slow_to_be_looked_at_does_not_stay(tmp_path: Path) -> None:
+    mark = f"slow-{tmp_path.name}"
+    async with made(tmp_path, playing(Call("look")), patience=0.1) as it:
+        id_ = await it.add("slow", "hostile_server", "slow_start", mark, is_per_mission=True)
+        ended = await it.run()
+        assert offered(it.requests[0]) == ["look", "note"]
+        assert ended.end.outcome is Outcome.SUCCEEDED
+        assert running(mark), "it was not waited for"
+        with anyio.fail_after(20):
+            while it.mcp.directory.get(CHIEF, id_).listing.at is None:
+                await anyio.sleep(0.01)
+        await gone(mark, seconds=5)
+        await it.run()
+        assert "slow_good" in offered(it.requests[-1])

@@ -242,6 +242,37 @@ async def test_everything_ends_when_the_server_is_killed(tmp_path: Path) -> None
         assert not (await client.call_tool("run_command", {"command": "true"})).is_error
 
 
+@requirement("mcp-servers:host:rules")
+async def test_what_the_operators_rules_forbid_or_would_ask_about_is_not_done(
+    tmp_path: Path,
+) -> None:
+    rules = [
+        {"action": "allow", "command": "git status*"},
+        {"action": "deny", "command": "rm *"},
+        {"action": "ask", "command": "git *"},
+        {"action": "deny", "effect": "network"},
+        {"action": "deny", "tool": "write_file"},
+    ]
+    async with connected("host", tmp_path, APPROVALS=json.dumps(rules)) as client:
+
+        async def call(tool: str, **arguments: Any) -> tuple[bool, str]:
+            result = await client.call_tool(tool, arguments)
+            return result.is_error, text_of(result)
+
+        (tmp_path / "work" / "kept.txt").write_text("kept")
+        failed, said = await call("run_command", command="cd . && rm kept.txt")
+        assert failed
+        assert "forbids the call (deny command `rm *`)" in said
+        failed, said = await call("run_command", command="git init")
+        assert failed
+        assert "a person has to be asked first (ask command `git *`)" in said
+        assert not (await call("run_command", command="git status --short"))[0]
+        assert not (await call("run_command", command="ls"))[0]
+        assert (await call("fetch_url", url="https://example.com/"))[0]
+        assert (await call("write_file", path="a.txt", content="x"))[0]
+        assert [path.name for path in (tmp_path / "work").iterdir()] == ["kept.txt"]
+
+
 @requirement("mcp-servers:host:secrets")
 async def test_commands_do_not_see_what_only_the_server_is_given(tmp_path: Path) -> None:
     secrets = {"TAVILY_API_KEY": "tvly-secret-value", "GITHUB_SECRET": "ghs-secret-value"}

@@ -62,6 +62,13 @@ PROMISES = {
     "mcp:registry:rights": Promise(
         "issue", "Administrators configure servers for all; everybody's own are theirs alone."
     ),
+    "mcp:users:deleted": Promise(
+        "issue", "A deleted user leaves no MCP server, no secret and no process of one."
+    ),
+    "mcp:users:disabled": Promise("design", "Of a disabled user, no MCP server runs on."),
+    "mcp:client:elsewhere": Promise(
+        "design", "What another host has removed, disabled or changed does not run on here."
+    ),
     "mcp:registry:import": Promise(
         "issue", "Servers are taken over from other tools' files, as a whole, and replace nothing."
     ),
@@ -92,10 +99,28 @@ PROMISES = {
         "issue", "Names are legal and unique; what is unfit is left out, and said why."
     ),
     "mcp:tools:slow-server": Promise("issue", "A server that does not answer holds up no run."),
+    "mcp:tools:first-look": Promise(
+        "design", "What is started only to see what it offers ends then, however long it takes."
+    ),
     "mcp:tools:apart": Promise(
         "issue", "Missions share no state of a server that keeps it, which ends with the run."
     ),
     "mcp:tools:others": Promise("issue", "Nobody's missions get the tools of another's servers."),
+    "mcp:presets:trio": Promise(
+        "original",
+        "The original's trio is enabled on a fresh server; missions at once have a screen each, of "
+        "which a model that sees is shown pictures, and nothing of it outlives its run.",
+    ),
+    "mcp:presets:killed": Promise("issue", "Nothing of the trio outlives a server that is killed."),
+    "mcp:presets:rules": Promise(
+        "design", "The operator's rules hold in our own servers, whatever their entries say."
+    ),
+    "mcp:bridge:rules": Promise(
+        "design",
+        "Rules hold for tools of MCP servers that OpenCode calls, those about commands too; a "
+        "person who is asked is shown with what.",
+    ),
+    "mcp:presets:opencode": Promise("issue", "The trio works inside the real OpenCode."),
     "mcp:playwright:drives": Promise(
         "issue",
         "The default Playwright server drives a real page, with a profile for each mission, and "

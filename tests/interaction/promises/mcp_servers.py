@@ -6,6 +6,9 @@ PROMISES: dict[str, Promise] = {
     "mcp-servers:host:tools": Promise(
         "original", "Any MCP client finds the tools of the registry and uses them in its workspace."
     ),
+    "mcp-servers:host:rules": Promise(
+        "design", "What a rule forbids is not done, nor what it would ask about: nobody is asked."
+    ),
     "mcp-servers:host:secrets": Promise(
         "design", "Commands see nothing of what only the server was given."
     ),

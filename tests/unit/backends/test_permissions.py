@@ -13,7 +13,7 @@ from open_agent.backends.opencode.permissions import asked_groups, judge, only_w
     [
         (Rule("allow"), []),
         (Rule("ask"), ["*"]),
-        (Rule("deny", command="rm *"), ["bash"]),
+        (Rule("deny", command="rm *"), ["bash", "mcp_*"]),
         (Rule("ask", tool="run_command"), ["bash"]),
         (Rule("ask", tool="bash", command="git push*"), ["bash"]),
         (Rule("deny", tool="write_file"), ["edit"]),
@@ -40,7 +40,8 @@ def test_only_what_a_rule_may_be_about_asks(rule: Rule, groups: list[str]):
         ((Rule("deny", tool="write_file"),), "write", {"filePath": "a"}, "deny"),
         ((Rule("deny", tool="write_file"),), "edit", {"filePath": "a"}, "allow"),
         ((Rule("ask", effect="execute"),), "some_mcp_tool", {}, "ask"),
-        ((Rule("deny", command="*"),), "some_mcp_tool", {"command": "x"}, "allow"),
+        ((Rule("deny", command="*"),), "some_mcp_tool", {"command": "x"}, "deny"),
+        ((Rule("deny", command="*"),), "grep", {"command": "x"}, "allow"),
         ((), "bash", {"command": "rm -rf /"}, "allow"),
     ],
 )
@@ -64,6 +65,7 @@ def test_a_rule_holds_in_an_open_session_whose_subagents_could_not_be_held_to_it
     assert [(rule["permission"], rule["action"]) for rule in rules] == [
         ("*", "allow"),
         ("bash", "ask"),
+        ("mcp_*", "ask"),
         ("question", "deny"),
         ("task", "deny"),
     ]
@@ -80,6 +82,7 @@ def test_a_session_that_asks_is_left_to_opencodes_own_rules():
         ("read", ["a.txt"], True),
         ("read", ["sub/.env"], False),
         ("edit", ["a.txt"], False),
+        ("mcp_files_remove", ["*"], True),
         ("external_directory", ["/etc/*"], False),
         ("doom_loop", ["bash"], False),
     ],

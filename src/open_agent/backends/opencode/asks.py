@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from open_agent.agent.consent import FORBIDDEN, REFUSED, UNANSWERED, question_of
+from open_agent.agent.consent import REFUSED, UNANSWERED, question_of
 from open_agent.agent.context import RunContext
+from open_agent.agent.policy import FORBIDDEN
 from open_agent.backends.opencode.client import OpenCodeClient
 from open_agent.backends.opencode.errors import OpenCodeRefused
 from open_agent.backends.opencode.facts import Call

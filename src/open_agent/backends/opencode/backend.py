@@ -23,7 +23,7 @@ from open_agent.backends.opencode.errors import (
 )
 from open_agent.backends.opencode.following import Following, SessionGone
 from open_agent.backends.opencode.models import OpenCodeModels
-from open_agent.backends.opencode.permissions import session_rules
+from open_agent.backends.opencode.permissions import judge, session_rules
 from open_agent.backends.opencode.reading import Reading
 from open_agent.backends.opencode.recording import Recorder
 from open_agent.backends.opencode.run import Run, stopped
@@ -105,7 +105,9 @@ class OpenCodeBackend:
         session = Following(
             ctx, self._server, client, dialogue, is_permissive=handling.is_permissive
         )
-        bridge = await self._bridging.open(ctx)
+        bridge = await self._bridging.open(
+            ctx, lambda tool, arguments: judge(policy, tool, arguments).action == "ask"
+        )
         try:
             await offer(ctx, client, dialogue.directory, bridge)
             return await Run(ctx, self._server, session, handling.bounds).carry_on()

@@ -19,7 +19,7 @@ from open_agent.backends.opencode.reading import Reading
 from open_agent.backends.opencode.recording import Recorder
 from open_agent.backends.opencode.recovery import history, open_asks, session_status
 from open_agent.backends.opencode.server import OpenCodeServer
-from open_agent.backends.opencode.wire import FeedEvent, PermissionAsk, QuestionAsk
+from open_agent.backends.opencode.wire import FeedEvent, PermissionAsk
 from open_agent.core.errors import OpenAgentError
 from open_agent.events.active_run import SIGNATURES_KEPT, count_repeats
 from open_agent.events.log import BudgetSpent
@@ -68,6 +68,8 @@ class Following:
             is_permissive=is_permissive,
             is_managed=server.is_managed,
         )
+        self._early: dict[str, Ask] = {}
+        """What is asked of calls of which OpenCode has not said yet with what they are made."""
         self.reading = Reading(dialogue.session_id)
         self.recorder = Recorder(ctx, dialogue.model, is_ours=server.is_managed)
         self.live = Live(ctx)
@@ -114,6 +116,10 @@ class Following:
                 await self._hear(event.question())
             case "permission.replied" | "question.replied" | "question.rejected":
                 self.asks.forget(str(event.properties.get("requestID")))
+                self._early.pop(str(event.properties.get("requestID")), None)
+            case "message.part.updated" if self._early:
+                for ask in list(self._early.values()):
+                    await self._adopt(ask)
             case _:
                 pass
 
@@ -129,6 +135,7 @@ class Following:
         self.heard_at = self._ctx.now
         if self.recorder.is_stopping:
             return
+        self._early.clear()
         for ask in await open_asks(self.client, reading, directory):
             await self._adopt(ask)
 
@@ -240,13 +247,18 @@ class Following:
         else:
             await self._adopt(ask)
 
-    async def _adopt(self, ask: PermissionAsk | QuestionAsk) -> None:
+    async def _adopt(self, ask: Ask) -> None:
         if ask.tool is None:
             await self.asks.hear_stray(self.client, ask)
             return
         call = self.reading.call_of(ask.tool)
         if call is None:
             return
+        if isinstance(ask, PermissionAsk) and call.part and call.part.state.status == "pending":
+            # Of tools of MCP servers it asks as much as 60 ms before it says what they are given.
+            self._early[ask.id] = ask
+            return
+        self._early.pop(ask.id, None)
         asked = ask.metadata if isinstance(ask, PermissionAsk) else ask.model_dump()
         await self.record(self.reading.begin(call, asked))
         await self.asks.hear(self.client, ask, call)

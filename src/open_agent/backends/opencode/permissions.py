@@ -70,8 +70,8 @@ def asked_groups(policy: Policy) -> list[str]:
 
 def only_we_ask(policy: Policy, permission: str, patterns: Sequence[str]) -> bool:
     """Whether an OpenCode of ours asks for nothing but that we had it ask for this kind of call."""
-    groups = asked_groups(policy)
-    if permission in OWN_ASKS or not ({"*", permission} & set(groups)):
+    is_asked = any(fnmatchcase(permission, group) for group in asked_groups(policy))
+    if permission in OWN_ASKS or not is_asked:
         return False
     return permission != "read" or not any(".env" in pattern for pattern in patterns)
 
@@ -92,7 +92,7 @@ def _groups_of(rule: Rule) -> Sequence[str]:
     if rule.tool is None and rule.effect is None and rule.command is None:
         return ["*"]
     if rule.command is not None and rule.tool is None:
-        return ["bash"]
+        return ["bash", f"{BRIDGED}*"]  # Tools of MCP servers may run commands too.
     fitting = [
         tool
         for tool, effect in EFFECTS.items()
@@ -115,7 +115,9 @@ def _is_named(pattern: str, tool: str) -> bool:
 
 def _shaped(tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments with the names that rules know."""
-    return arguments if tool == "bash" else {k: v for k, v in arguments.items() if k != "command"}
+    if tool == "bash" or tool not in EFFECTS:
+        return arguments
+    return {key: value for key, value in arguments.items() if key != "command"}
 
 
 def _rule(permission: str, action: str) -> Json:

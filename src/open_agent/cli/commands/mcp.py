@@ -3,25 +3,28 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import structlog
 import typer
 
+from open_agent.agent.policy import Policy, why_not
 from open_agent.cli.options import Place
 from open_agent.mcp.servers.desktop.sessions import Desktops
 from open_agent.mcp.servers.desktop.standard import desktop_tools
 from open_agent.mcp.servers.host import host_tools
 from open_agent.mcp.servers.offering import tool_server
+from open_agent.mcp.servers.ruling import Judge
 from open_agent.mcp.servers.scratch import scratch_folder
 from open_agent.mcp.servers.stdio import serve_stdio
 from open_agent.settings.settings import Settings
 from open_agent.store.blobs import FileBlobs
+from open_agent.tools.definition import Effect
 from open_agent.tools.ports import WebSearch
 from open_agent.tools.web.addresses import AddressGuard
 from open_agent.tools.web.fetching import GuardedFetcher
@@ -62,8 +65,8 @@ def serve_host(place: Place) -> None:
             around.workspace,
             around.isolation,
             FileBlobs(around.folder / "outputs"),
-            GuardedFetcher(guard),
-            _search(settings),
+            (GuardedFetcher(guard), _search(settings)),
+            _judge(settings),
         )
         await serve_stdio(tool_server(offer))
 
@@ -75,11 +78,12 @@ def serve_desktop(place: Place) -> None:
 
     async def serve(around: Surroundings) -> None:
         workspace = await around.isolation.workspace(around.workspace)
+        judge = _judge(around.settings)
         desktops = Desktops(
             around.isolation, workspace.root, around.folder, around.settings.desktop_resolution
         )
         async with desktops:
-            await serve_stdio(tool_server(desktop_tools(desktops, workspace)))
+            await serve_stdio(tool_server(desktop_tools(desktops, workspace, judge)))
 
     _run(place, serve)
 
@@ -117,6 +121,16 @@ async def _surroundings(settings: Settings) -> AsyncGenerator[Surroundings]:
         async with host_alone(folder, settings.child_environment) as isolation:
             workspace = settings.open_agent_workspace or Path.cwd()
             yield Surroundings(settings, folder, workspace, isolation)
+
+
+def _judge(settings: Settings) -> Judge:
+    """What the operator's rules forbid. Nobody can be asked: what they would ask about is, too."""
+    policy = Policy.of(rule.model_dump() for rule in settings.approvals)
+
+    def judge(tool: str, effect: Effect, arguments: Mapping[str, Any]) -> str | None:
+        return why_not(policy.decide(tool, effect.value, arguments))
+
+    return judge
 
 
 def _search(settings: Settings) -> WebSearch:

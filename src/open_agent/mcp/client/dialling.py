@@ -6,7 +6,7 @@ The module that brings the SDK in; `pool.py` imports it when the first server is
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from open_agent.mcp.client.folders import make_folder, remove_folder
 from open_agent.mcp.client.http import http_client
 from open_agent.mcp.client.lines import MOST_LINE_BYTES, Tail
 from open_agent.mcp.client.link import Connect, OnEnd
+from open_agent.mcp.client.masking import Masks
 from open_agent.mcp.client.ports import Ground, Keeper, Place
 from open_agent.mcp.client.presets import arguments
 from open_agent.mcp.client.signing_in import Attended, provider
@@ -37,10 +38,27 @@ WORKSPACE = "OPEN_AGENT_WORKSPACE"
 """What tells a server of one mission where it works, as the original has it."""
 
 
+OURS = "open-agent"
+
+
 def quiet() -> None:
     """Let the SDK log nothing: it would, for each line a server gets wrong, with what it said."""
     for name in ("mcp", "client"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a session has to itself.
+
+    Attributes:
+        masks: What of the secrets is taken out of what is said; it learns of new ones.
+        stderr: Where the complaints of a program go.
+    """
+
+    secrets: Sequence[McpSecret]
+    masks: Masks
+    stderr: Tail
 
 
 class Dialler:
@@ -55,18 +73,17 @@ class Dialler:
         self,
         server: McpServer,
         place: Place,
-        secrets: Sequence[McpSecret],
-        stderr: Tail,
+        given: Given,
         attended: Attended | None,
     ) -> Connect:
         """How to open the streams of a session with a server."""
         match server.transport:
             case StdioTransport() as transport:
-                env = _values(secrets, SecretKind.ENV)
-                program = _Program(server, transport, place, env, stderr)
+                env = _values(given.secrets, SecretKind.ENV)
+                program = _Program(server, transport, place, env, given.stderr)
                 return lambda on_end: self._start(program, on_end)
             case HttpTransport() as transport:
-                kept = _Kept(self._keeper, self._ground.clock, server, place, list(secrets))
+                kept = _Kept(self._keeper, self._ground.clock, server, place, given)
                 return lambda on_end: self._reach(transport, kept, attended)
 
     @asynccontextmanager
@@ -124,7 +141,9 @@ class Dialler:
             env["TMPDIR"] = str(folder)
         if program.place.workspace:
             env[WORKSPACE] = str(program.place.workspace)
-        return {**env, **program.env}
+        if not program.is_ours:
+            return {**env, **program.env}
+        return {**env, **self._ground.own, **program.env, **self._ground.rules}
 
     async def _cwd(self, program: "_Program", folder: Path) -> Path:
         if program.transport.cwd:
@@ -146,12 +165,17 @@ class _Program:
     env: dict[str, str]
     stderr: Tail
 
+    @property
+    def is_ours(self) -> bool:
+        """It is a server of ours, so that our settings count for it."""
+        return Path(self.transport.command).name == OURS
+
     def argv(self, search_path: str, folder: Path) -> list[str]:
         """Its command line."""
         command = self.transport.command
-        if command == "open-agent":
-            # Ours, wherever it is installed.
-            beside = Path(sys.executable).with_name("open-agent")
+        if command == OURS:
+            # Wherever it is installed.
+            beside = Path(sys.executable).with_name(OURS)
             command = str(beside) if beside.exists() else command
         args = arguments(
             self.server.preset,
@@ -172,14 +196,15 @@ class _Kept:
         clock: Clock,
         server: McpServer,
         place: Place,
-        secrets: list[McpSecret],
+        given: Given,
     ) -> None:
-        self.secrets = secrets
+        self.secrets = given.secrets
+        self._masks = given.masks
         self._keeper = keeper
         self._clock = clock
         self._server = server
         self._owner = place.owner
-        self._values = _values(secrets, SecretKind.OAUTH)
+        self._values = _values(given.secrets, SecretKind.OAUTH)
 
     def get(self, name: str) -> str | None:
         """What is kept under a name."""
@@ -192,19 +217,8 @@ class _Kept:
     async def put(self, name: str, value: str) -> None:
         """Keep it from now on."""
         self._values[name] = value
+        self._masks.learn(McpSecret(SecretKind.OAUTH, name, value))
         await self._keeper.keep_oauth(self._server, self._owner, name, value)
-
-
-def redactor(secrets: Sequence[McpSecret]) -> Callable[[str], str]:
-    """What takes secrets out of a text that people see."""
-    values = sorted((each.value for each in secrets if len(each.value) >= 4), key=len, reverse=True)
-
-    def redact(text: str) -> str:
-        for value in values:
-            text = text.replace(value, "****")
-        return text
-
-    return redact
 
 
 def _values(secrets: Sequence[McpSecret], kind: SecretKind) -> dict[str, str]:

@@ -60,6 +60,10 @@ class Surroundings(Protocol):
         """A problem as people may see it: without secrets."""
         ...
 
+    def mask(self, said: Any, /) -> Any:
+        """What the server says, as JSON, without secrets."""
+        ...
+
 
 class Link:
     """A session with a server. Opened once; when it has ended, another one is made.
@@ -85,7 +89,7 @@ class Link:
         self._reason: str | None = None
         self._is_sign_in = False
         self._task: asyncio.Task[None] | None = None
-        self._sieve = Sieve(None)
+        self._sieve = Sieve(None, around.mask)
         self._is_stale = False
         self._at_work = 0
         self._used_at = anyio.current_time()
@@ -271,7 +275,7 @@ class Link:
     @asynccontextmanager
     async def _streams(self) -> AsyncGenerator[Any]:
         async with self._connect(self.end) as (reading, writing):
-            self._sieve = Sieve(reading)
+            self._sieve = Sieve(reading, self._around.mask)
             yield self._sieve, writing
 
     async def _hear(self, message: Any) -> None:

@@ -6,8 +6,10 @@ import mcp_types as types
 
 from open_agent.core.clock import Clock
 from open_agent.core.mcp import McpSecret
-from open_agent.mcp.client.dialling import Dialler, redactor
+from open_agent.mcp.client.dialling import Dialler, Given
+from open_agent.mcp.client.lines import Tail
 from open_agent.mcp.client.link import Connect, Link, Surroundings
+from open_agent.mcp.client.masking import Masks
 from open_agent.mcp.client.ports import Ground, Json, Keeper, Result, SignIns
 from open_agent.mcp.client.results import read_contents, read_result, shown
 from open_agent.mcp.client.signing_in import Attended
@@ -20,6 +22,10 @@ class Loaded:
         """What reaches servers."""
         return Dialler(ground, keeper)
 
+    def given(self, secrets: Sequence[McpSecret], masks: Masks, stderr: Tail) -> Given:
+        """What a session has to itself."""
+        return Given(secrets, masks, stderr)
+
     def link(
         self, connect: Connect, around: Surroundings, clock: Clock, *, idle_seconds: float
     ) -> Link:
@@ -31,10 +37,6 @@ class Loaded:
     ) -> Attended:
         """A person who waits to be shown a link."""
         return Attended(callback, show, sign_ins)
-
-    def redactor(self, secrets: Sequence[McpSecret]) -> Callable[[str], str]:
-        """What takes secrets out of a text that people see."""
-        return redactor(secrets)
 
     def read_result(self, answer: types.CallToolResult) -> Result:
         """What came of a call."""

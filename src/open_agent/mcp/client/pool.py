@@ -6,9 +6,9 @@ and longer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +20,7 @@ from open_agent.core.ids import MissionId, UserId
 from open_agent.core.mcp import McpListing, McpServer
 from open_agent.mcp.client.failures import ServerEnded, ServerFailed, SessionGone
 from open_agent.mcp.client.lines import Tail
+from open_agent.mcp.client.masking import Masks
 from open_agent.mcp.client.ports import (
     SIGN_IN_SECONDS,
     Ground,
@@ -30,6 +31,7 @@ from open_agent.mcp.client.ports import (
     Result,
     SignIns,
 )
+from open_agent.mcp.client.slots import Slot
 
 if TYPE_CHECKING:
     from open_agent.mcp.client.link import Link
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 """For a program to start, `npx` fetching it included, and to say what it offers."""
-LONGEST_PAUSE = 60.0
 
 T = TypeVar("T")
 Key = tuple[str, UserId, MissionId | None]
@@ -58,37 +59,6 @@ class Times:
     call: float = 120.0
 
 
-@dataclass(slots=True)
-class _Slot:
-    """What is known of one session, and of those before it."""
-
-    link: "Link | None" = None
-    ending: "Link | None" = None
-    opening: "asyncio.Task[Link] | None" = None
-    failures: int = 0
-    retry_at: float = 0.0
-    error: str | None = None
-    stderr: Tail = field(default_factory=Tail)
-    sign_in_url: str | None = None
-    redact: Callable[[str], str] = str
-
-    def fail(self, error: str) -> None:
-        """It failed once more; the first time it may be tried again at once."""
-        self.error = error
-        self.failures += 1
-        pause = 0.0 if self.failures < 2 else min(LONGEST_PAUSE, 2.0 ** (self.failures - 2))
-        self.retry_at = anyio.current_time() + pause
-
-    def look(self) -> "Link | None":
-        """The session, if there is one; takes notice of one that has ended."""
-        if self.link is not None and not self.link.is_open:
-            ended = self.link.state.error
-            self.ending, self.link = self.link, None
-            if ended is not None:
-                self.fail(ended)
-        return self.link
-
-
 class Pool:
     """All sessions of this process.
 
@@ -103,7 +73,7 @@ class Pool:
         self._ground = ground
         self._keeper = keeper
         self._times = times or Times()
-        self._slots: dict[Key, _Slot] = {}
+        self._slots: dict[Key, Slot] = {}
         self._loaded: Loaded | None = None
         self._is_closed = False
 
@@ -213,7 +183,7 @@ class Pool:
                 link.state if link else LinkState(),
                 is_opening=slot.opening is not None,
                 error=None if link else slot.error,
-                stderr=slot.redact(slot.stderr.text()),
+                stderr=slot.masks.complaint(slot.stderr.text()),
                 sign_in_url=slot.sign_in_url,
             )
             if one.is_open or one.is_opening or not found.is_open:
@@ -232,6 +202,21 @@ class Pool:
                 key
                 for key in self._slots
                 if key[0] == server_id and (owner is None or key[1:] == (owner, None))
+            ]
+        )
+
+    async def forget_user(self, owner: UserId) -> None:
+        """End every session of a user's."""
+        await self._drop([key for key in self._slots if key[1] == owner])
+
+    async def keep_only(self, servers: Iterable[McpServer]) -> None:
+        """End the sessions with all but these servers, and with those that are reached otherwise."""
+        known = {each.id: each for each in servers}
+        await self._drop(
+            [
+                key
+                for key, slot in self._slots.items()
+                if (now := known.get(key[0])) is None or not slot.is_with(now)
             ]
         )
 
@@ -270,7 +255,7 @@ class Pool:
         return float(server.call_seconds or self._times.call)
 
     async def _link(self, server: McpServer, place: Place, callback: str | None = None) -> "Link":
-        slot = self._slots.setdefault(self._key(server, place), _Slot())
+        slot = self._slots.setdefault(self._key(server, place), Slot(server))
         link = slot.look()
         if link is not None:
             return link
@@ -295,7 +280,7 @@ class Pool:
             raise
 
     async def _open(
-        self, slot: _Slot, server: McpServer, place: Place, callback: str | None
+        self, slot: Slot, server: McpServer, place: Place, callback: str | None
     ) -> "Link":
         slot.stderr, slot.sign_in_url = Tail(), None
         try:
@@ -306,7 +291,7 @@ class Pool:
                     await slot.ending.close()
                     slot.ending = None
                 secrets = await self._keeper.secrets(server, place.owner)
-                slot.redact = loaded.redactor(secrets)
+                slot.masks = Masks(secrets)
 
                 async def show(url: str) -> None:
                     slot.sign_in_url = url
@@ -314,9 +299,9 @@ class Pool:
 
                 attended = loaded.attended(callback, show, self.sign_ins) if callback else None
                 connect = loaded.dialler(self._ground, self._keeper).connect(
-                    server, place, secrets, slot.stderr, attended
+                    server, place, loaded.given(secrets, slot.masks, slot.stderr), attended
                 )
-                around = _Around(self._keeper, server, slot.redact)
+                around = _Around(self._keeper, server, slot.masks)
                 link = loaded.link(
                     connect, around, self._ground.clock, idle_seconds=self._times.idle
                 )
@@ -357,10 +342,11 @@ class Pool:
 class _Around:
     """What a session with one server tells."""
 
-    def __init__(self, keeper: Keeper, server: McpServer, redact: Callable[[str], str]) -> None:
+    def __init__(self, keeper: Keeper, server: McpServer, masks: Masks) -> None:
         self._keeper = keeper
         self._server = server
-        self.explain = redact
+        self.explain = masks.complaint
+        self.mask = masks.answer
 
     async def listed(self, listing: McpListing) -> None:
         """Hear what the server offers."""

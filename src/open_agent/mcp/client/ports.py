@@ -1,7 +1,7 @@
 """What sessions with MCP servers need from above, and what is asked of them: values and ports."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,12 +44,16 @@ class Ground:
     Attributes:
         folder: Where it is remembered which directories they have; each has one of its own.
         working_dir: Where those start that belong to no mission.
+        own: Settings of ours that count for programs of ours.
+        rules: Those of them that no entry changes.
     """
 
     isolation: Isolation
     clock: Clock
     folder: Path
     working_dir: Path
+    own: Mapping[str, str] = field(default_factory=dict[str, str])
+    rules: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

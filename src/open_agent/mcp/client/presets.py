@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from open_agent.core.mcp import StdioTransport
 
-PLAYWRIGHT, DESKTOP = "playwright", "desktop"
+HOST, PLAYWRIGHT, DESKTOP = "host", "playwright", "desktop"
 PLAYWRIGHT_PACKAGE = "@playwright/mcp@0.0.83"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DESKTOP_PROGRAMS = {
@@ -35,6 +35,12 @@ class Preset:
 
 
 PRESETS = (
+    Preset(
+        HOST,
+        "The tools that missions have anyway, for whatever carries a run out with tools of its own.",
+        StdioTransport("open-agent", ("mcp", "host")),
+        is_per_mission=True,
+    ),
     Preset(
         DESKTOP,
         "A desktop of its own: start programs with windows, look at them, click and type.",

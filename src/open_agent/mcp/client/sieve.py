@@ -1,6 +1,10 @@
-"""Takes out of a list of tools what is malformed, before the SDK would refuse the whole list."""
+"""Looks at what a server says before the SDK does.
 
-from collections.abc import AsyncIterator, Mapping
+Secrets that it repeats are masked, and what is malformed is taken out of a list of tools, since the
+SDK would refuse the whole list.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 import mcp_types as types
@@ -17,10 +21,12 @@ class Sieve:
 
     Args:
         stream: Where they come from.
+        mask: Takes secrets out of JSON.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, mask: Callable[[Any], Any]) -> None:
         self._stream = stream
+        self._mask = mask
         self.unfit: list[ListedTool] = []
         """What was taken out since somebody last emptied it."""
 
@@ -51,15 +57,26 @@ class Sieve:
         await self._stream.__aexit__(*error)
 
     def _sift(self, item: Any) -> Any:
-        if not isinstance(item, SessionMessage) or not isinstance(
-            item.message, types.JSONRPCResponse
-        ):
+        if not isinstance(item, SessionMessage):
             return item
-        listed = item.message.result.get("tools")
+        match item.message:
+            case types.JSONRPCResponse() as answer:
+                answer.result = self._mask(answer.result)
+                self._sift_tools(answer)
+            case types.JSONRPCError() as refusal:
+                refusal.error.message = self._mask(refusal.error.message)
+                refusal.error.data = self._mask(refusal.error.data)
+            case types.JSONRPCNotification() as said:
+                said.params = self._mask(said.params)
+            case _:
+                pass
+        return item
+
+    def _sift_tools(self, answer: types.JSONRPCResponse) -> None:
+        listed = answer.result.get("tools")
         if isinstance(listed, list):
             tools = [self._tool(each) for each in cast("list[Any]", listed)]
-            item.message.result["tools"] = [tool for tool in tools if tool is not None]
-        return item
+            answer.result["tools"] = [tool for tool in tools if tool is not None]
 
     def _tool(self, value: Any) -> Json | None:
         """A tool with what of it is well-formed; none when that is not enough."""

@@ -21,13 +21,12 @@ from mcp.shared.auth import (
 )
 from pydantic import AnyUrl, ValidationError
 
-from open_agent.core.mcp import HttpTransport
+from open_agent.core.mcp import CLIENT_SECRET, HttpTransport
 from open_agent.mcp.client.failures import SignInNeeded
 from open_agent.mcp.client.ports import SignIns
 
 CLIENT_NAME = "Open Agent"
 TOKENS, CLIENT, METADATA, EXPIRY = "tokens", "client", "metadata", "expires_at"
-CLIENT_SECRET = "client_secret"  # noqa: S105 - its name
 
 
 class Keep(Protocol):

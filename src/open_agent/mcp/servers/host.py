@@ -9,6 +9,7 @@ from pathlib import Path
 from open_agent.core.ids import MissionId, RunId, new_uuid
 from open_agent.events.blobs import BlobStore
 from open_agent.mcp.servers.offering import Call, Offer
+from open_agent.mcp.servers.ruling import Judge, ruled
 from open_agent.tools.definition import ToolContext
 from open_agent.tools.ports import HttpFetcher, WebSearch
 from open_agent.tools.standard import standard_tools
@@ -18,9 +19,14 @@ NAME = "open-agent-host"
 
 
 async def host_tools(
-    root: Path, isolation: Isolation, blobs: BlobStore, http: HttpFetcher, search: WebSearch
+    root: Path,
+    isolation: Isolation,
+    blobs: BlobStore,
+    web: tuple[HttpFetcher, WebSearch],
+    judge: Judge,
 ) -> Offer[ToolContext]:
-    """The tools of a task, at work in `root`."""
+    """The tools of a task, at work in `root`; what `judge` forbids is not done."""
+    http, search = web
     workspace = await isolation.workspace(root)
     # Nobody but this server knows them: they say which processes and which outputs are its own.
     mission_id, run_id = MissionId(new_uuid()), RunId(new_uuid())
@@ -41,4 +47,4 @@ async def host_tools(
         f"These tools act on the machine that the server runs on. The working directory is {root}; "
         "relative paths start there. Background processes end when the server does."
     )
-    return Offer(NAME, instructions, standard_tools(), make_context)
+    return Offer(NAME, instructions, ruled(standard_tools(), judge), make_context)

@@ -89,7 +89,7 @@ async def change_user(
 
 @router.delete("/{id}", status_code=204, responses=failing(404, 409))
 async def delete_user(user_id: UserIdInPath, actor: CurrentActor, services: AllServices) -> None:
-    """Delete a user with their keys, and stop what they have at work. Their missions stay."""
+    """Delete a user, their keys and MCP servers, and stop their work. Their missions stay."""
     await services.access.users.delete(actor, user_id)
 
 

@@ -23,6 +23,8 @@ LONGEST_NAME = 64
 
 StopWork = Callable[[Actor, UserId], Awaitable[None]]
 """Ends everything that a user has at work."""
+LetGo = Callable[[UserId], Awaitable[None]]
+"""Ends what is kept for a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ class Users:
         self._passwords, self._throttle = secrets
         self._audit = audit
         self._stop_work, self._clock = surroundings
+        self._letting_go: list[LetGo] = []
+
+    def on_leave(self, let_go: LetGo) -> None:
+        """Call when somebody may not come any more, and what they had at work is to stop."""
+        self._letting_go.append(let_go)
 
     async def all(self, actor: Actor) -> list[UserView]:
         """Everybody, by name.
@@ -159,11 +166,11 @@ class Users:
         await self._audit.record(actor, "user.changed", user_id, said)
         await self._access.changed()
         if change.is_disabled:
-            await self._stop_work(actor, user_id)
+            await self._stop(actor, user_id)
         return self._view(self._person(user_id))
 
     async def delete(self, actor: Actor, user_id: UserId) -> None:
-        """Delete a user with their keys, and stop what they have at work. Their missions stay.
+        """Delete a user, their keys and MCP servers, and stop their work. Their missions stay.
 
         Raises:
             Refused: The actor is no administrator.
@@ -177,7 +184,7 @@ class Users:
         details = {"username": principal.username}
         await self._audit.record(actor, "user.deleted", user_id, details)
         await self._access.changed()
-        await self._stop_work(actor, user_id)
+        await self._stop(actor, user_id)
 
     async def change_own_password(self, actor: Actor, old: str, new: str) -> None:
         """Give oneself another password, which ends all of one's sessions.
@@ -198,6 +205,11 @@ class Users:
         details = {"password": "changed"}
         await self._audit.record(actor, "user.changed", actor.user_id, details)
         await self._access.changed()
+
+    async def _stop(self, actor: Actor, user_id: UserId) -> None:
+        await self._stop_work(actor, user_id)
+        for let_go in self._letting_go:
+            await let_go(user_id)
 
     async def _apply(self, user_id: UserId, change: AccountChange) -> None:
         is_done = await self._store.change_for_system(

@@ -5,7 +5,7 @@ and every few seconds if another process may have made one. Whoever works with w
 compares `version`, which changes with it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import anyio
@@ -14,7 +14,7 @@ import structlog
 from open_agent.core.actor import Actor
 from open_agent.core.errors import Conflict, NotFound, OpenAgentError
 from open_agent.core.ids import UserId
-from open_agent.core.mcp import McpListing, McpSecret, McpServer, SecretKind
+from open_agent.core.mcp import CLIENT_SECRET, McpListing, McpSecret, McpServer, SecretKind
 from open_agent.services.access.gate import require_admin
 from open_agent.store.mcp_servers import EVERYBODY, McpRows, McpSnapshot
 
@@ -38,23 +38,23 @@ class McpDirectory:
         """Whoever changes something holds it from looking to writing."""
         self._snapshot = _EMPTY
         self._counts: dict[str, tuple[int, int]] = {}
-        self._listeners: list[Callable[[], None]] = []
 
     async def refresh(self) -> None:
         """Read everything again."""
         self._snapshot = await self.rows.snapshot_for_system()
         self.version += 1
-        for hear in self._listeners:
-            hear()
 
-    async def refresh_if_changed(self) -> None:
-        """Read everything again when another process has changed something."""
-        if await self.rows.number_for_system() != self._snapshot.number:
+    async def refresh_if_changed(self) -> bool:
+        """Read everything again when another process has changed something; whether one has."""
+        has_changed = await self.rows.number_for_system() != self._snapshot.number
+        if has_changed:
             await self.refresh()
+        return has_changed
 
-    def on_change(self, hear: Callable[[], None]) -> None:
-        """Call when something has changed."""
-        self._listeners.append(hear)
+    @property
+    def enabled(self) -> list[McpServer]:
+        """Every server that may be used, by whomever."""
+        return [each for each in self._snapshot.servers if each.is_enabled]
 
     def visible(self, owner: UserId) -> list[McpServer]:
         """The servers that a user may use, oldest first: everybody's, and their own."""
@@ -198,18 +198,21 @@ class McpDirectory:
                 servers=tuple(_counted(each, counts) for each in self._snapshot.servers),
             )
 
-    async def keep_watch(self, *, is_shared: bool) -> None:
+    async def keep_watch(
+        self, on_change: Callable[[], Awaitable[None]], *, is_shared: bool
+    ) -> None:
         """Write down what was counted, and take in what other processes have changed, for ever.
 
         Args:
+            on_change: Called when one has.
             is_shared: Other processes have the same database.
         """
         while True:
             await anyio.sleep(LOOK_SECONDS if is_shared else COUNT_SECONDS)
             try:
                 await self.note_counts()
-                if is_shared:
-                    await self.refresh_if_changed()
+                if is_shared and await self.refresh_if_changed():
+                    await on_change()
             except OpenAgentError as error:
                 log.warning("mcp.unread", problem=error.message)
             except Exception:  # boundary: looking goes on, whatever one look has come to
@@ -217,7 +220,7 @@ class McpDirectory:
 
 
 def _is_client(secret: McpSecret) -> bool:
-    return secret.name == "client_secret"
+    return secret.name == CLIENT_SECRET
 
 
 def _counted(server: McpServer, counts: dict[str, tuple[int, int]]) -> McpServer:

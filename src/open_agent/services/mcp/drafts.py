@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from open_agent.core.errors import Invalid
 from open_agent.core.mcp import (
+    CLIENT_SECRET,
     HttpTransport,
     McpSecret,
     SecretKind,
@@ -123,7 +124,7 @@ def checked_transport(
             if query is not None:
                 values[SecretKind.QUERY] = query
             if draft.client_secret is not None:
-                values[SecretKind.OAUTH] = {"client_secret": draft.client_secret or None}
+                values[SecretKind.OAUTH] = {CLIENT_SECRET: draft.client_secret or None}
     # What belongs to another way of reaching it goes with that.
     drop = {(kind, name) for kind, name in named if kind not in kinds}
     put, dropped = _secrets(values, named)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 from open_agent.core.errors import Invalid
-from open_agent.mcp.client.presets import DESKTOP, PLAYWRIGHT
+from open_agent.mcp.client.presets import DESKTOP, HOST, PLAYWRIGHT
 from open_agent.services.mcp.drafts import (
     MASK,
     HttpDraft,
@@ -22,8 +22,6 @@ from open_agent.services.mcp.drafts import (
     checked_transport,
 )
 
-HOST = "host"
-"""The original's own tools, which missions have here without a server."""
 KEYS = ("mcpServers", "servers", "mcp")
 """Under which servers stand by their names."""
 _REFERENCE = re.compile(r"\$\{[^}]*\}|\{(?:env|file):[^}]*\}")

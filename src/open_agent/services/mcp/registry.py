@@ -16,11 +16,11 @@ from open_agent.core.actor import Actor
 from open_agent.core.clock import Clock
 from open_agent.core.errors import Conflict, LimitReached, NotFound
 from open_agent.core.ids import is_uuid, new_uuid
-from open_agent.core.mcp import McpServer, SecretKind, StdioTransport
+from open_agent.core.mcp import CLIENT_SECRET, McpServer, SecretKind, StdioTransport
 from open_agent.mcp.client.failures import ServerFailed
 from open_agent.mcp.client.pool import Pool
 from open_agent.mcp.client.ports import Place, SignInAnswer
-from open_agent.mcp.client.presets import missing
+from open_agent.mcp.client.presets import HOST, missing
 from open_agent.services.access.audit import Audit
 from open_agent.services.access.gate import require_admin
 from open_agent.services.mcp.directory import McpDirectory
@@ -32,7 +32,7 @@ from open_agent.services.mcp.drafts import (
     checked_transport,
     unfit,
 )
-from open_agent.services.mcp.importing import HOST, Entry
+from open_agent.services.mcp.importing import Entry
 from open_agent.services.mcp.toolboxes import OfferedTool, Toolboxes
 from open_agent.services.mcp.views import McpView
 from open_agent.store.mcp_servers import EVERYBODY, SecretChange
@@ -345,7 +345,7 @@ def _checked_seconds(seconds: int | None) -> int | None:
 
 
 def _is_shown(secret: tuple[SecretKind, str]) -> bool:
-    return secret[0] is not SecretKind.OAUTH or secret[1] == "client_secret"
+    return secret[0] is not SecretKind.OAUTH or secret[1] == CLIENT_SECRET
 
 
 def _exists(name: str) -> Conflict:

@@ -15,7 +15,7 @@ from open_agent.core.clock import Clock
 from open_agent.core.errors import Invalid
 from open_agent.core.ids import DEFAULT_OWNER, is_uuid, new_uuid
 from open_agent.core.mcp import McpSecret, McpServer
-from open_agent.mcp.client.presets import PRESETS, missing
+from open_agent.mcp.client.presets import HOST, PRESETS, missing
 from open_agent.services.mcp.directory import McpDirectory
 from open_agent.services.mcp.drafts import checked_transport
 from open_agent.services.mcp.importing import Entry, read_servers
@@ -73,7 +73,10 @@ class Seeds:
                     transport=transport,
                     created_at=self.clock.now(),
                     description=preset.description,
-                    is_enabled=bool(entry and entry.draft.is_enabled) and not lacks,
+                    # Missions have the tools of the original's `host` without it.
+                    is_enabled=bool(entry and entry.draft.is_enabled)
+                    and not lacks
+                    and preset.name != HOST,
                     preset=preset.name,
                     is_per_mission=preset.is_per_mission,
                 ),

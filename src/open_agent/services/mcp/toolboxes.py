@@ -4,12 +4,13 @@ The same objects are handed out as long as nothing changes, so that asking costs
 the same order, so that what providers have cached stays valid.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import anyio
 import structlog
 
+from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import MissionId, UserId
 from open_agent.core.mcp import McpListing, McpServer
 from open_agent.core.mission import MissionKind
@@ -77,6 +78,7 @@ class Toolboxes:
         self._version = -1
         self._toolboxes: dict[tuple[UserId, MissionKind], Toolbox] = {}
         self._theirs: dict[UserId, list[tuple[Tool, McpServer]]] = {}
+        self._looks: set[asyncio.Task[None]] = set()
         self._offers: dict[str, tuple[McpListing, Offers]] = {}
 
     async def of_mission(self, mission_id: MissionId, kind: MissionKind) -> "McpMissionTools":
@@ -145,22 +147,34 @@ class Toolboxes:
             return
         # One that has failed before is tried again, and nobody waits for it.
         has_failed = all(self._pool.state(each.id, owner).error for each in unknown)
-        with anyio.move_on_after(0 if has_failed else self._patience):
-            async with anyio.create_task_group() as group:
-                for server in unknown:
-                    group.start_soon(self._connect, server, owner)
+        # Whoever stops waiting leaves them to themselves: each ends what it has begun.
+        looks = [
+            asyncio.create_task(self._look_at(each, owner), name="mcp look") for each in unknown
+        ]
+        for look in looks:
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
+        await asyncio.wait(looks, timeout=0 if has_failed else self._patience)
+
+    async def close(self) -> None:
+        """Look no further."""
+        looks = list(self._looks)
+        for look in looks:
+            look.cancel()
+        if looks:
+            await asyncio.wait(looks)
 
     async def end_mission(self, mission_id: MissionId) -> None:
         """End what servers keep for a mission."""
         await self._pool.end_mission(mission_id)
 
-    async def _connect(self, server: McpServer, owner: UserId) -> None:
+    async def _look_at(self, server: McpServer, owner: UserId) -> None:
         try:
             await self._pool.connect(server, Place(owner))
             if server.is_per_mission:
                 # Only to see what it offers; each mission has its own.
                 await self._pool.forget(server.id, owner)
-        except ServerFailed as error:
+        except (ServerFailed, OpenAgentError) as error:
             log.debug("mcp.not_listed", server=server.name, problem=str(error))
 
     def _look(self) -> None:

@@ -15,6 +15,7 @@ from open_agent.mcp.servers.desktop.start_session import desktop_start_session
 from open_agent.mcp.servers.desktop.stop_session import desktop_stop_session
 from open_agent.mcp.servers.desktop.typing_text import desktop_type
 from open_agent.mcp.servers.offering import Call, Offer
+from open_agent.mcp.servers.ruling import Judge, ruled
 from open_agent.tools.registry import Toolbox
 from open_agent.workspaces.base import Workspace
 
@@ -38,12 +39,12 @@ TOOLS = (
 )
 
 
-def desktop_tools(desktops: Desktops, workspace: Workspace) -> Offer[DesktopContext]:
-    """The desktop tools over these sessions."""
+def desktop_tools(desktops: Desktops, workspace: Workspace, judge: Judge) -> Offer[DesktopContext]:
+    """The desktop tools over these sessions; what `judge` forbids is not done."""
     clock = SystemClock()
 
     def make_context(call: Call) -> DesktopContext:
         del call
         return DesktopContext(desktops, workspace, clock)
 
-    return Offer(NAME, INSTRUCTIONS, Toolbox(TOOLS), make_context)
+    return Offer(NAME, INSTRUCTIONS, ruled(Toolbox(TOOLS), judge), make_context)
