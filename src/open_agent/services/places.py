@@ -12,6 +12,8 @@ from open_agent.core.ids import MissionId
 from open_agent.services.backends import Backends
 
 LONGEST_MODEL_NAME = 200
+OWN_KINDS = ("mission", "task")
+"""How the names begin of directories that we make for missions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Places:
     def is_own(self, path: Path) -> bool:
         """Whether a directory lies where we make directories, and is none that holds others."""
         return path.is_absolute() and path.parent == self.working_dir / "workspaces"
+
+    def is_own_of(self, mission_id: MissionId, path: Path) -> bool:
+        """Whether a directory is the one that we make for a mission, and no other one beside it."""
+        return path in {self.own_workspace(mission_id, kind) for kind in OWN_KINDS}
 
     async def workspace(self, mission_id: MissionId, named: str | None, kind: str = "task") -> Path:
         """The directory a mission works in: the one named, or its own, made when work begins.

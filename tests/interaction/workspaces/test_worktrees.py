@@ -174,6 +174,26 @@ def test_what_cannot_be_merged_without_force_is_refused_and_nothing_changes(
     assert code(merge(place, workspace, into="nothing")) == (409, "workspace.no_base_branch")
 
 
+@requirement("workspaces:merge:refused")
+def test_what_is_no_branch_or_has_nothing_in_common_is_refused(
+    place: Place, tmp_path: Path
+) -> None:
+    repository = make_repository(tmp_path / "repository")
+    git(repository, "checkout", "-q", "--orphan", "other")
+    git(repository, "commit", "-qm", "Other")
+    git(repository, "checkout", "-q", "main")
+    _, workspace = place.work(f"run echo two > b.txt && {COMMIT}", repository=str(repository))
+    before = fingerprint(repository)
+    for into in ("main~0", "main\0", "-x", "a b"):
+        assert code(merge(place, workspace, into=into)) == (422, "workspace.ref_invalid")
+    assert code(merge(place, workspace, into="nope")) == (409, "workspace.no_base_branch")
+    assert code(merge(place, workspace, into="other")) == (409, "workspace.git_failed")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "Meanwhile")
+    assert code(merge(place, workspace, message="a\0b")) == (422, "request.invalid")
+    git(repository, "reset", "-q", "--hard", "HEAD~1")
+    assert fingerprint(repository)["refs"] == before["refs"]
+
+
 @requirement("workspaces:merge:checked-out")
 def test_a_base_that_nobody_has_checked_out_moves_without_a_working_tree(
     place: Place, tmp_path: Path

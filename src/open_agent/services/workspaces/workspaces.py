@@ -262,7 +262,8 @@ class Workspaces:
         return entry
 
     def _of_mission(self, mission: Mission) -> WorkspaceEntry:
-        is_own = self._ground.places.is_own(Path(mission.workspace))
+        # A person may name a directory that lies among ours, even another mission's.
+        is_own = self._ground.places.is_own_of(mission.id, Path(mission.workspace))
         kind = WorkspaceKind.OWN if is_own else WorkspaceKind.DIRECTORY
         return own_entry(mission, self._ground.isolation.name, kind)
 
