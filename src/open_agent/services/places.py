@@ -1,5 +1,6 @@
 """What a new mission may be given: who works on it, with which model, and in which directory."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -95,7 +96,20 @@ def remove_tree(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            _open_up(path)
+            shutil.rmtree(path)
+
+
+def _open_up(path: Path) -> None:
+    """Let directories be emptied that forbid it even to their owner, as Go's module cache does."""
+    path.chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for child in (Path(folder, name) for name in names):
+            if not child.is_symlink():
+                child.chmod(0o700)
 
 
 def _named_directory(named: str, data_dir: Path) -> Path:

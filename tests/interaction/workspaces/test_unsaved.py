@@ -167,6 +167,24 @@ def test_a_directory_that_a_person_named_among_ours_is_never_removed(place: Plac
     assert (own / "precious.txt").is_file()
 
 
+@requirement("workspaces:removed:named", "workspaces:deleted")
+def test_a_missions_own_directory_stays_while_another_works_there(place: Place) -> None:
+    mission = place.mission()
+    place.say(mission["id"], "run touch here")
+    own = Path(mission["workspace"])
+    other = place.mission(path=str(own))
+    body = {"content": "run sleep 1000", "mission_id": other["id"]}
+    assert place.ask("POST", "/api/control/message", body)[0] == 200
+    place.until(lambda: place.events(other["id"], "tool.called"), bool)
+    status, answer = place.ask("DELETE", f"/api/workspaces/{mission['id']}?force=true")
+    assert (status, answer["error"]["code"]) == (409, "workspace.in_use")
+    status, deleted = place.ask("DELETE", f"/api/control/missions/{mission['id']}")
+    assert status == 200
+    assert other["id"] in deleted["notes"][0]
+    assert (own / "here").exists()
+    assert place.ask("POST", f"/api/control/missions/{other['id']}/cancel")[0] == 200
+
+
 @requirement("workspaces:names")
 def test_names_that_are_no_utf_8_and_names_that_are_not_ascii_will_do(
     place: Place, tmp_path: Path

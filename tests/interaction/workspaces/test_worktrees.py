@@ -460,6 +460,8 @@ def test_a_workspace_in_which_a_run_works_is_not_removed(place: Place, tmp_path:
     task = place.task("run sleep 1000", repository=str(repository))
     place.until(lambda: place.events(task, "tool.called"), bool)
     id_ = place.get(f"/api/task/{task}")["workspace_id"]
+    for _ in range(100):  # As many idle ones as are listed.
+        place.mission(id=id_)
     answer = place.ask("DELETE", f"/api/workspaces/{id_}?force=true")
     assert code(answer) == (409, "workspace.in_use")
     place.ask("POST", f"/api/task/{task}/stop")
