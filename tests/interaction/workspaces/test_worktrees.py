@@ -194,6 +194,23 @@ def test_what_is_no_branch_or_has_nothing_in_common_is_refused(
     assert fingerprint(repository)["refs"] == before["refs"]
 
 
+@requirement("workspaces:merge:refused", "workspaces:clone:hostile")
+def test_a_repositorys_own_merge_driver_does_not_run_and_is_named(
+    place: Place, tmp_path: Path
+) -> None:
+    repository = make_repository(tmp_path / "repository", **{".gitattributes": "* merge=odd\n"})
+    git(repository, "config", "merge.odd.driver", f"touch {tmp_path / 'ran'}")
+    _, workspace = place.work(f"run echo two > a.txt && {COMMIT}", repository=str(repository))
+    (repository / "a.txt").write_text("three\n")
+    git(repository, "commit", "-qam", "Meanwhile")
+    before = fingerprint(repository)
+    status, answer = merge(place, workspace)
+    assert (status, answer["error"]["code"]) == (409, "workspace.merge_driver")
+    assert "(odd)" in answer["error"]["message"]
+    assert fingerprint(repository) == before
+    assert not (tmp_path / "ran").exists()
+
+
 @requirement("workspaces:merge:checked-out")
 def test_a_base_that_nobody_has_checked_out_moves_without_a_working_tree(
     place: Place, tmp_path: Path

@@ -179,6 +179,11 @@ class Repository:
         return self._configuration.foreign_filters
 
     @property
+    def foreign_merge_drivers(self) -> list[str]:
+        """Programs of the repository's own that merge files, and do not run."""
+        return self._configuration.foreign_merge_drivers
+
+    @property
     def author(self) -> dict[str, str]:
         """Who commits, where the configuration does not say."""
         found: dict[str, str] = {}

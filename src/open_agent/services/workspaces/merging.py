@@ -26,6 +26,7 @@ from open_agent.services.workspaces.worktrees import (
 )
 
 IN_PROGRESS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+SHORT_COMMIT = 12
 CONFLICTS = 1
 """With which `git merge-tree` ends when there are some."""
 
@@ -143,6 +144,13 @@ async def _merge(source: Repository, tip: str, head: str, message: str, base: st
         "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", tip, head
     )
     if answer.exit_code not in (0, CONFLICTS):  # No common commit; a git before 2.38.
+        if source.foreign_merge_drivers:
+            raise Conflict(
+                "workspace.merge_driver",
+                "The repository has programs of its own to merge files "
+                f"({', '.join(source.foreign_merge_drivers)}), and they are not run for you here. "
+                f"Merge by hand: check out {base} and run git merge {head[:SHORT_COMMIT]}.",
+            )
         raise GitFailed(answer, "merge-tree")
     tree, *files = [part for part in shown(answer.text).split("\0") if part]
     if answer.exit_code == CONFLICTS:
