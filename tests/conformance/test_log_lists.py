@@ -64,6 +64,7 @@ async def test_a_list_can_be_narrowed_by_any_of_several_things(db: Database) -> 
     blocked = MissionStatusChanged(status=MissionStatus.BLOCKED, by="person")
     await hear(db, b, blocked)
     await run(db, a)
+    there = (await db.missions.get(task, owner=ANNA)).workspace
 
     for where, expected in (
         (MissionFilter(), [b, a, task]),
@@ -73,6 +74,8 @@ async def test_a_list_can_be_narrowed_by_any_of_several_things(db: Database) -> 
         (MissionFilter(statuses=(MissionStatus.ACTIVE,)), [a, task]),
         (MissionFilter(run_states=(RunState.FINISHED, RunState.QUEUED)), [a, task]),
         (MissionFilter(kinds=(MissionKind.TASK,), run_states=(RunState.FINISHED,)), []),
+        (MissionFilter(kinds=(MissionKind.TASK,), directory=there), [task]),
+        (MissionFilter(directory=f"{there}/below"), []),
     ):
         assert await listed(db, where) == expected
 

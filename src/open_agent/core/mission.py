@@ -24,6 +24,10 @@ class MissionKind(StrEnum):
     """What a run of another mission delegated; shown within that one."""
 
 
+TOP_LEVEL = (MissionKind.TASK, MissionKind.MISSION)
+"""Kinds that people ask for."""
+
+
 class MissionStatus(StrEnum):
     """What a person or the agent said of the goal; a run's end does not change it."""
 

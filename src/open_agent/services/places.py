@@ -1,5 +1,6 @@
 """What a new mission may be given: who works on it, with which model, and in which directory."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from open_agent.core.ids import MissionId
 from open_agent.services.backends import Backends
 
 LONGEST_MODEL_NAME = 200
+OWN_KINDS = ("mission", "task")
+"""How the names begin of directories that we make for missions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ class Places:
         """Whether a directory lies where we make directories, and is none that holds others."""
         return path.is_absolute() and path.parent == self.working_dir / "workspaces"
 
+    def is_own_of(self, mission_id: MissionId, path: Path) -> bool:
+        """Whether a directory is the one that we make for a mission, and no other one beside it."""
+        return path in {self.own_workspace(mission_id, kind) for kind in OWN_KINDS}
+
     async def workspace(self, mission_id: MissionId, named: str | None, kind: str = "task") -> Path:
         """The directory a mission works in: the one named, or its own, made when work begins.
 
@@ -89,7 +96,20 @@ def remove_tree(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            _open_up(path)
+            shutil.rmtree(path)
+
+
+def _open_up(path: Path) -> None:
+    """Let directories be emptied that forbid it even to their owner, as Go's module cache does."""
+    path.chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for child in (Path(folder, name) for name in names):
+            if not child.is_symlink():
+                child.chmod(0o700)
 
 
 def _named_directory(named: str, data_dir: Path) -> Path:

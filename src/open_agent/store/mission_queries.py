@@ -135,7 +135,11 @@ def filter_values(where: MissionFilter) -> dict[str, str]:
         for name, chosen in _choices(where).items()
         for n, value in enumerate(chosen)
     }
-    named = {"parent": where.parent, "workspace": where.workspace}
+    named = {
+        "parent": where.parent,
+        "workspace": where.workspace,
+        "directory": where.directory,
+    }
     return values | {name: value for name, value in named.items() if value is not None}
 
 
@@ -155,12 +159,15 @@ def _conditions(where: MissionFilter) -> list[ColumnElement[bool]]:
         conditions.append(missions.c.parent_id == bindparam("parent"))
     if where.workspace is not None:
         conditions.append(missions.c.workspace_id == bindparam("workspace"))
+    if where.directory is not None:
+        conditions.append(missions.c.workspace == bindparam("directory"))
     return conditions
 
 
 def _shape(where: MissionFilter) -> tuple[object, ...]:
     lengths = (len(chosen) for chosen in _choices(where).values())
-    return (*lengths, where.parent is None, where.workspace is None)
+    named = (where.parent, where.workspace, where.directory)
+    return (*lengths, *(value is None for value in named))
 
 
 def _ids(count: int) -> list[Any]:

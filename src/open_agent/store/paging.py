@@ -36,6 +36,8 @@ class MissionFilter:
     """The mission that delegated them."""
     workspace: WorkspaceId | None = None
     """The workspace that was made, in which they work."""
+    directory: str | None = None
+    """The directory in which they work, whoever named it."""
 
     def matches(self, row: MissionRow) -> bool:
         """Whether a mission is one of them."""
@@ -45,6 +47,7 @@ class MissionFilter:
             and (not self.run_states or row.run_state in self.run_states)
             and self.parent in (None, row.parent_id)
             and self.workspace in (None, row.workspace_id)
+            and self.directory in (None, row.workspace)
         )
 
 

@@ -67,6 +67,15 @@ PROMISES = {
     "workspaces:deleted": Promise(
         "issue", "A workspace goes with its mission; what would be lost stays, and that is said."
     ),
+    "workspaces:removed:unsaved": Promise(
+        "issue",
+        "What would be lost with a workspace is found before it is removed: files, commits and "
+        "stashes, those of repositories inside it too, and never those of another repository.",
+    ),
+    "workspaces:removed:named": Promise(
+        "issue", "A directory that a person named stays, wherever it lies."
+    ),
+    "workspaces:names": Promise("design", "Files and branches may be called whatever git allows."),
     "workspaces:kept": Promise("issue", "A kept workspace outlives its missions."),
     "workspaces:fork": Promise("issue", "A fork gets a workspace of its own, and is told so."),
     "workspaces:delegated": Promise(

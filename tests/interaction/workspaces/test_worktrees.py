@@ -174,6 +174,43 @@ def test_what_cannot_be_merged_without_force_is_refused_and_nothing_changes(
     assert code(merge(place, workspace, into="nothing")) == (409, "workspace.no_base_branch")
 
 
+@requirement("workspaces:merge:refused")
+def test_what_is_no_branch_or_has_nothing_in_common_is_refused(
+    place: Place, tmp_path: Path
+) -> None:
+    repository = make_repository(tmp_path / "repository")
+    git(repository, "checkout", "-q", "--orphan", "other")
+    git(repository, "commit", "-qm", "Other")
+    git(repository, "checkout", "-q", "main")
+    _, workspace = place.work(f"run echo two > b.txt && {COMMIT}", repository=str(repository))
+    before = fingerprint(repository)
+    for into in ("main~0", "main\0", "-x", "a b"):
+        assert code(merge(place, workspace, into=into)) == (422, "workspace.ref_invalid")
+    assert code(merge(place, workspace, into="nope")) == (409, "workspace.no_base_branch")
+    assert code(merge(place, workspace, into="other")) == (409, "workspace.git_failed")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "Meanwhile")
+    assert code(merge(place, workspace, message="a\0b")) == (422, "request.invalid")
+    git(repository, "reset", "-q", "--hard", "HEAD~1")
+    assert fingerprint(repository)["refs"] == before["refs"]
+
+
+@requirement("workspaces:merge:refused", "workspaces:clone:hostile")
+def test_a_repositorys_own_merge_driver_does_not_run_and_is_named(
+    place: Place, tmp_path: Path
+) -> None:
+    repository = make_repository(tmp_path / "repository", **{".gitattributes": "* merge=odd\n"})
+    git(repository, "config", "merge.odd.driver", f"touch {tmp_path / 'ran'}")
+    _, workspace = place.work(f"run echo two > a.txt && {COMMIT}", repository=str(repository))
+    (repository / "a.txt").write_text("three\n")
+    git(repository, "commit", "-qam", "Meanwhile")
+    before = fingerprint(repository)
+    status, answer = merge(place, workspace)
+    assert (status, answer["error"]["code"]) == (409, "workspace.merge_driver")
+    assert "(odd)" in answer["error"]["message"]
+    assert fingerprint(repository) == before
+    assert not (tmp_path / "ran").exists()
+
+
 @requirement("workspaces:merge:checked-out")
 def test_a_base_that_nobody_has_checked_out_moves_without_a_working_tree(
     place: Place, tmp_path: Path
@@ -440,6 +477,8 @@ def test_a_workspace_in_which_a_run_works_is_not_removed(place: Place, tmp_path:
     task = place.task("run sleep 1000", repository=str(repository))
     place.until(lambda: place.events(task, "tool.called"), bool)
     id_ = place.get(f"/api/task/{task}")["workspace_id"]
+    for _ in range(100):  # As many idle ones as are listed.
+        place.mission(id=id_)
     answer = place.ask("DELETE", f"/api/workspaces/{id_}?force=true")
     assert code(answer) == (409, "workspace.in_use")
     place.ask("POST", f"/api/task/{task}/stop")

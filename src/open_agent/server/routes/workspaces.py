@@ -144,7 +144,10 @@ class MergeWorkspace(BaseModel):
 
     into: str | None = Field(default=None, description="Another branch than the one it began at.")
     message: str | None = Field(
-        default=None, max_length=10_000, description="Of the commit, if there is one."
+        default=None,
+        max_length=10_000,
+        pattern=r"^[^\x00]*$",
+        description="Of the commit, if there is one.",
     )
 
 

@@ -24,7 +24,8 @@ _HOST = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|[0-9a-fA-F:]+(?:%[A-Za-z0-9]+)?"
 )
 _USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*")
-_REF = re.compile(r"[A-Za-z0-9_.@/+#=~^-]+")
+_REF = re.compile(r"[^\s~^:?*\[\\]+(?:[~^][0-9~^]*)?")
+"""A name as `git check-ref-format` has it, and perhaps how far before it."""
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -200,6 +201,7 @@ def checked_ref(ref: str, field: str) -> str:
     ref = ref.strip()
     is_odd = (
         not _REF.fullmatch(ref)
+        or not ref.isprintable()
         or len(ref) > LONGEST_REF
         or ref.startswith(("-", "/", "."))
         or ref.endswith(("/", ".", ".lock"))
@@ -214,20 +216,20 @@ def checked_ref(ref: str, field: str) -> str:
     return ref
 
 
-def checked_branch(branch: str) -> str:
-    """The name of a new branch.
+def checked_branch(branch: str, field: str = "branch") -> str:
+    """The name of a branch.
 
     Raises:
         Invalid: It is none (`workspace.ref_invalid`).
     """
-    branch = checked_ref(branch, "branch")
+    branch = checked_ref(branch, field)
     if (
         set(branch) & set("~^")
         or branch.startswith("refs/")
         or branch == "HEAD"
         or COMMIT.fullmatch(branch)
     ):
-        raise Invalid("workspace.ref_invalid", f"`branch` cannot be {branch!r}.")
+        raise Invalid("workspace.ref_invalid", f"`{field}` cannot be {branch!r}.")
     return branch
 
 

@@ -27,6 +27,7 @@ from open_agent.services.workspaces.git import (
 )
 from open_agent.services.workspaces.ground import WorkspaceGround
 from open_agent.services.workspaces.measuring import free_bytes, measure
+from open_agent.services.workspaces.worktrees import current_branch
 from open_agent.tools.web.addresses import AddressGuard, read_address
 from open_agent.tools.web.fetching import resolve_host
 from open_agent.workspaces.processes import ProcessOwner
@@ -80,10 +81,9 @@ class Cloning:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(_clear, temporary)
         # What is at its place is whole, for it was moved there.
-        repository = await self._git.repository(path)
+        repository = await self._git.workspace(path)
         commit = await repository.says("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        branch = await repository.says("symbolic-ref", "--short", "--quiet", "HEAD")
-        return Cloned(branch, commit)
+        return Cloned(await current_branch(repository), commit)
 
     async def _fetch(
         self,

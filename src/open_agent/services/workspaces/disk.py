@@ -184,7 +184,9 @@ class DiskWatch:
             self._due.pop(mission_id, None)
             return AGAIN_SECONDS
         path = Path(mission.workspace)
-        if not self._ground.places.is_own(path):
+        places = self._ground.places
+        is_shared = mission.workspace_id is not None or mission.kind is MissionKind.CHILD
+        if not (places.is_own(path) if is_shared else places.is_own_of(mission.id, path)):
             self._due.pop(mission_id, None)
             return AGAIN_SECONDS
         is_over = mission.run_state in (RunState.FINISHED, RunState.IDLE)

@@ -5,7 +5,7 @@ and its branch stays while it has commits of its own.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import anyio
@@ -16,22 +16,16 @@ from open_agent.core.workspace import WorkspaceEntry, WorkspaceKind, WorkspaceSt
 from open_agent.services.places import remove_tree
 from open_agent.services.workspaces.git import GitFailed
 from open_agent.services.workspaces.ground import WorkspaceGround
-from open_agent.services.workspaces.looking import unmerged, unpushed
 from open_agent.services.workspaces.making import Making
-from open_agent.services.workspaces.worktrees import Worktrees, changed_files
-
-
-@dataclass(frozen=True, slots=True)
-class Unsaved:
-    """What would be lost with a workspace.
-
-    Attributes:
-        files: That are not committed; of a directory of our own, that are in it.
-        commits: That nothing else leads to.
-    """
-
-    files: int = 0
-    commits: int = 0
+from open_agent.services.workspaces.unsaved import (
+    Unsaved,
+    count,
+    is_or_are,
+    unmerged,
+    unsaved_in_clone,
+    unsaved_in_worktree,
+)
+from open_agent.services.workspaces.worktrees import Worktrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +65,9 @@ class Ending:
         if unsaved != Unsaved():
             raise Conflict(
                 "workspace.unsaved",
-                f"The workspace has {_told(entry, unsaved)}. Have it merged, pushed or committed "
+                f"The workspace has {unsaved.told(entry.kind)}. Have it merged, pushed or committed "
                 "elsewhere first, or remove it with `force`, which throws it away.",
-                {"files": unsaved.files, "commits": unsaved.commits},
+                asdict(unsaved),
             )
         if not await self._take_away(entry, is_branch_deleted=True):
             return Removed()
@@ -87,18 +81,19 @@ class Ending:
             return Removed()
         try:
             unsaved = await self._unsaved(entry)
+            on_branch = await self._on_branch(entry)
         except (GitFailed, OpenAgentError) as error:
             return await self._let_stay(entry, f"git cannot say what is in it ({error})")
-        if unsaved.files:
-            return await self._let_stay(entry, f"it has {_told(entry, unsaved)}")
-        is_needed = unsaved.commits > 0
+        if unsaved != Unsaved(commits=on_branch):
+            return await self._let_stay(entry, f"it has {unsaved.told(entry.kind)}")
+        is_needed = on_branch > 0
         await self._take_away(entry, is_branch_deleted=not is_needed)
         if not is_needed:
             return Removed()
         return Removed(
             entry.branch,
             f"The branch {entry.branch} stays in {entry.recipe.source}: "
-            f"{_count(unsaved.commits, 'commit')} on it {_is(unsaved.commits)} nowhere else.",
+            f"{count(on_branch, 'commit')} on it {is_or_are(on_branch)} nowhere else.",
         )
 
     async def _let_stay(self, entry: WorkspaceEntry, why: str) -> Removed:
@@ -112,25 +107,26 @@ class Ending:
     async def _unsaved(self, entry: WorkspaceEntry) -> Unsaved:
         path = Path(entry.path)
         is_there = await anyio.Path(path).is_dir()
-        if entry.kind is WorkspaceKind.OWN:
-            return (
-                Unsaved(await anyio.to_thread.run_sync(_entries, path)) if is_there else Unsaved()
-            )
-        if entry.kind is WorkspaceKind.CLONE:
+        if entry.kind is not WorkspaceKind.WORKTREE:
             if not is_there:
                 return Unsaved()
-            clone = await self._ground.git.repository(path)
-            return Unsaved(len(await changed_files(clone)), await unpushed(clone))
+            if entry.kind is WorkspaceKind.CLONE:
+                return await unsaved_in_clone(self._ground.git, entry)
+            return Unsaved(await anyio.to_thread.run_sync(_entries, path))
         if is_there and entry.state is WorkspaceState.READY:
-            worktree = await self._ground.git.repository(path)
-            return Unsaved(len(await changed_files(worktree)), await unmerged(worktree, entry))
+            worktree = await self._worktrees.open(entry)
+            return await unsaved_in_worktree(self._ground.git, worktree, entry)
+        return Unsaved(commits=await self._on_branch(entry))
+
+    async def _on_branch(self, entry: WorkspaceEntry) -> int:
+        """Commits that are nowhere but on a worktree's branch, where they stay without it."""
         if entry.branch is None:
-            return Unsaved()
+            return 0
         try:
             source = await self._worktrees.open_source(entry)
         except Invalid:  # Nothing of it is left that could be lost.
-            return Unsaved()
-        return Unsaved(0, await unmerged(source, entry))
+            return 0
+        return await unmerged(source, entry, is_worktree=False)
 
     async def _take_away(self, entry: WorkspaceEntry, *, is_branch_deleted: bool) -> bool:
         """Remove it; whether a branch of it stays."""
@@ -150,26 +146,6 @@ class Ending:
         gone = {"state": WorkspaceState.REMOVED, "updated_at": self._ground.clock.now()}
         await self._ground.rows.settle_for_system(entry.model_copy(update=gone))
         return is_branch_left
-
-
-def _told(entry: WorkspaceEntry, unsaved: Unsaved) -> str:
-    found: list[str] = []
-    if unsaved.files:
-        is_own = entry.kind is WorkspaceKind.OWN
-        what = "" if is_own else f" that {_is(unsaved.files)} not committed"
-        found.append(f"{_count(unsaved.files, 'file')}{what}")
-    if unsaved.commits:
-        commits = unsaved.commits
-        found.append(f"{_count(commits, 'commit')} that {_is(commits)} nowhere else")
-    return " and ".join(found)
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _entries(path: Path) -> int:

@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """Its output as text, without the last line break."""
+        """Its output as text, without the last line break; `shown` of it for a person."""
         return self.output.decode("utf-8", "surrogateescape").rstrip("\n")
 
 
@@ -141,6 +141,21 @@ class GitProgram:
             raise GitFailed(answer, "config")
         return Repository(self, folder, read_configuration(answer.output), owner)
 
+    async def workspace(self, folder: Path, *, owner: ProcessOwner = SERVER) -> "Repository":
+        """Git in a directory that is a repository's own, and does not just lie in one.
+
+        Where the `.git` of a workspace is gone, git would take the next repository above it.
+
+        Raises:
+            GitFailed: There is none, or one that git does not trust.
+            Conflict: The folder is not there, or is none of its own (`workspace.replaced`).
+        """
+        repository = await self.repository(folder, owner=owner)
+        found = await repository.look("rev-parse", "--is-inside-work-tree", "--show-prefix")
+        if found.text != "true":
+            raise replaced(folder)
+        return repository
+
 
 class Repository:
     """Git in one folder, by whose programs nothing is run."""
@@ -162,6 +177,11 @@ class Repository:
     def foreign_filters(self) -> list[str]:
         """Filters of the repository's own that change files, and do not run."""
         return self._configuration.foreign_filters
+
+    @property
+    def foreign_merge_drivers(self) -> list[str]:
+        """Programs of the repository's own that merge files, and do not run."""
+        return self._configuration.foreign_merge_drivers
 
     @property
     def author(self) -> dict[str, str]:
@@ -229,6 +249,11 @@ class Repository:
         if answer.exit_code != 0:
             raise GitFailed(answer, arguments[0])
         return answer
+
+
+def shown(text: str) -> str:
+    """What git said, as text that can be stored and sent: a file's name may be any bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def without_programs(*leaving: str) -> dict[str, str]:
@@ -301,6 +326,17 @@ class _Complaint:
             self._say(self._rest)
             self._rest = b""
         return "\n".join(self._lines)[-COMPLAINT:]
+
+
+def replaced(folder: Path) -> Conflict:
+    """The error for a workspace whose repository is not the one that was made there."""
+    return Conflict(
+        "workspace.replaced",
+        f"The repository that was made in {folder} is not there any more: its `.git` is gone, or "
+        "is another one's. Put it back, or take from there what you need and remove the workspace "
+        "with `force`.",
+        {"path": str(folder)},
+    )
 
 
 def _gone(folder: Path) -> Conflict:

@@ -9,7 +9,7 @@ import structlog
 
 from open_agent.core.errors import NotFound, OpenAgentError
 from open_agent.core.ids import MissionId, WorkspaceId, is_uuid
-from open_agent.core.mission import Mission
+from open_agent.core.mission import TOP_LEVEL, Mission
 from open_agent.core.workspace import MADE, WorkspaceEntry, WorkspaceKind, WorkspaceState
 from open_agent.services.places import remove_tree
 from open_agent.services.workspaces.cloning import TEMPORARY
@@ -35,12 +35,9 @@ class Leaving:
         self._ending = ending
 
     async def is_kept(self, mission: Mission) -> bool:
-        """Whether a mission's own directory is to outlive it."""
-        try:
-            entry = await self._ground.rows.get(WorkspaceId(mission.id), owner=mission.owner_id)
-        except NotFound:
-            return False
-        return entry.is_kept
+        """Whether a mission's own directory is to outlive it: for a person, or another mission."""
+        entry = await self._entry(mission)
+        return bool(entry and entry.is_kept) or await self._other_in(mission) is not None
 
     async def left_by(self, mission: Mission) -> str | None:
         """A mission was deleted: remove its workspace, unless it is needed or kept.
@@ -48,21 +45,39 @@ class Leaving:
         Returns what a person should know of what stays. What cannot be removed now is removed
         later.
         """
-        workspace_id = mission.workspace_id or WorkspaceId(mission.id)
-        try:
-            entry = await self._ground.rows.get(workspace_id, owner=mission.owner_id)
-        except NotFound:
-            return None
+        entry = await self._entry(mission)
         if mission.workspace_id is None:
-            if entry.is_kept and entry.state is WorkspaceState.READY:
-                return f"Its directory {entry.path} is kept."
-            await self._ground.rows.delete_for_system(workspace_id)
+            return await self._own_left_by(mission, entry)
+        if entry is None:
             return None
         if entry.is_kept:
             return f"Its workspace {entry.id} is kept, in {entry.path}."
         if entry.host_id != self._ground.places.host_id or await self._is_needed(entry):
             return None
         return await self._leave(entry)
+
+    async def _own_left_by(self, mission: Mission, entry: WorkspaceEntry | None) -> str | None:
+        if entry is not None:
+            if entry.is_kept and entry.state is WorkspaceState.READY:
+                return f"Its directory {entry.path} is kept."
+            await self._ground.rows.delete_for_system(entry.id)
+        other = await self._other_in(mission)
+        return other and f"Its directory {mission.workspace} stays: mission {other} works there."
+
+    async def _entry(self, mission: Mission) -> WorkspaceEntry | None:
+        workspace_id = mission.workspace_id or WorkspaceId(mission.id)
+        try:
+            return await self._ground.rows.get(workspace_id, owner=mission.owner_id)
+        except NotFound:
+            return None
+
+    async def _other_in(self, mission: Mission) -> MissionId | None:
+        """A mission that was given another one's own directory by its path."""
+        if not self._ground.places.is_own_of(mission.id, Path(mission.workspace)):
+            return None
+        where = MissionFilter(kinds=TOP_LEVEL, directory=mission.workspace)
+        page = await self._ground.missions.page(owner=mission.owner_id, limit=2, where=where)
+        return next((each.id for each in page.items if each.id != mission.id), None)
 
     async def keep_watch(self) -> None:
         """Remove what was left behind, and go on with what was being made; for ever."""

@@ -9,8 +9,8 @@ import anyio.to_thread
 
 from open_agent.core.ids import new_uuid
 from open_agent.core.workspace import WorkspaceEntry
-from open_agent.services.workspaces.git import GitProgram, Limits, Repository
-from open_agent.services.workspaces.worktrees import changed_files
+from open_agent.services.workspaces.git import GitProgram, Limits, Repository, shown
+from open_agent.services.workspaces.worktrees import changed_files, current_branch
 
 MOST_STATS = 256 * 1024
 """Bytes of the list of changed files."""
@@ -74,12 +74,11 @@ async def look_at(git: GitProgram, entry: WorkspaceEntry) -> Progress:
 
     Raises:
         GitFailed: It is no repository any more.
-        Conflict: It is not there any more.
+        Conflict: It is not there any more, or something else is.
     """
-    repository = await git.repository(Path(entry.path))
-    await repository.look("rev-parse", "--git-dir")
+    repository = await git.workspace(Path(entry.path))
     commit = await repository.says("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    branch = await repository.says("symbolic-ref", "--short", "--quiet", "HEAD")
+    branch = await current_branch(repository)
     ahead = behind = 0
     base = await _base(repository, entry)
     if commit is not None and base is not None:
@@ -94,10 +93,10 @@ async def diff_of(git: GitProgram, entry: WorkspaceEntry, *, most_bytes: int) ->
 
     Raises:
         GitFailed: It is no repository any more, or its first commit is gone.
-        Conflict: It is not there any more.
+        Conflict: It is not there any more, or something else is.
     """
     assert entry.base_commit is not None
-    repository = await git.repository(Path(entry.path))
+    repository = await git.workspace(Path(entry.path))
     index = Path(
         (await repository.look("rev-parse", "--path-format=absolute", "--git-path", "index")).text
     )
@@ -116,8 +115,8 @@ async def diff_of(git: GitProgram, entry: WorkspaceEntry, *, most_bytes: int) ->
         stats = await repository.look(
             *command, "--numstat", "-z", entry.base_commit, "--", env=env, limits=limits
         )
-        shown = Limits(MOST_SECONDS, most_bytes, stops=True)
-        patch = await repository.look(*command, entry.base_commit, "--", env=env, limits=shown)
+        most = Limits(MOST_SECONDS, most_bytes, stops=True)
+        patch = await repository.look(*command, entry.base_commit, "--", env=env, limits=most)
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lambda: ours.unlink(missing_ok=True))
@@ -128,29 +127,6 @@ async def diff_of(git: GitProgram, entry: WorkspaceEntry, *, most_bytes: int) ->
         _whole_lines(patch.output, is_cut=patch.is_cut),
         patch.is_cut,
     )
-
-
-async def unmerged(repository: Repository, entry: WorkspaceEntry) -> int:
-    """Commits of a worktree's branch that nothing else in its repository leads to."""
-    tips = ["HEAD"]
-    if entry.branch:
-        tips.append(f"refs/heads/{entry.branch}")
-    found = [tip for tip in tips if await repository.says("rev-parse", "--verify", "--quiet", tip)]
-    if not found:
-        return 0
-    others = [f"--exclude={entry.branch}"] if entry.branch else []
-    others += ["--branches", "--remotes", "--tags"]
-    return int((await repository.look("rev-list", "--count", *found, "--not", *others)).text)
-
-
-async def unpushed(repository: Repository) -> int:
-    """Commits of a clone that are in no branch of where it came from, as far as it knows."""
-    if await repository.says("rev-parse", "--verify", "--quiet", "HEAD") is None:
-        return 0
-    counted = await repository.look(
-        "rev-list", "--count", "HEAD", "--branches", "--not", "--remotes", "--tags"
-    )
-    return int(counted.text)
 
 
 async def _base(repository: Repository, entry: WorkspaceEntry) -> str | None:
@@ -185,13 +161,9 @@ def _changes(listed: str, new: set[str], *, is_cut: bool) -> list[FileChange]:
         if not path:  # a rename: both names follow
             old_path, path = next(fields, ""), next(fields, "")
         found.append(
-            FileChange(_shown(path), old_path and _shown(old_path), added, deleted, path in new)
+            FileChange(shown(path), old_path and shown(old_path), added, deleted, path in new)
         )
     return found
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _whole_lines(patch: bytes, *, is_cut: bool) -> str:

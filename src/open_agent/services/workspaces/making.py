@@ -280,6 +280,10 @@ def _failure(entry: WorkspaceEntry, error: Exception, *, is_forgotten: bool) -> 
     elif isinstance(error, OSError):
         message = f"{error.strerror or error}: {error.filename or entry.path}"
     hint = "Mend that and send a message to try again."
+    if entry.mission_id is None:
+        hint = (
+            f"Mend that, and make another one; or begin a mission in {entry.id}, which tries again."
+        )
     if entry.recipe.had_credentials and is_forgotten:
         hint = NO_CREDENTIALS
     return WorkspaceUnusable(

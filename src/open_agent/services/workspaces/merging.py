@@ -15,7 +15,8 @@ import anyio.to_thread
 
 from open_agent.core.errors import Conflict
 from open_agent.core.workspace import WorkspaceEntry
-from open_agent.services.workspaces.git import GitFailed, GitProgram, Repository
+from open_agent.services.workspaces.choosing import checked_branch
+from open_agent.services.workspaces.git import GitFailed, GitProgram, Repository, shown
 from open_agent.services.workspaces.worktrees import (
     SHOWN_FILES,
     Checkout,
@@ -25,6 +26,7 @@ from open_agent.services.workspaces.worktrees import (
 )
 
 IN_PROGRESS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+SHORT_COMMIT = 12
 CONFLICTS = 1
 """With which `git merge-tree` ends when there are some."""
 
@@ -56,24 +58,21 @@ class Merging:
         """Merge what is committed in a worktree.
 
         Raises:
+            Invalid: `into` is no name of a branch (`workspace.ref_invalid`).
             Conflict: It cannot be done without forcing; the code and the message say what to do.
             GitFailed: Git could not; the message is its own.
         """
-        worktree = await self._git.repository(Path(entry.path))
+        worktree = await self._worktrees.open(entry)
         await _refuse_uncommitted(worktree)
         head = (await worktree.look("rev-parse", "--verify", "HEAD^{commit}")).text
         source = await self._worktrees.open_source(entry)
-        base = into or entry.base
+        base = checked_branch(into, "into") if into else entry.base
         async with await self._worktrees.locked(source):
             tip = base and await source.says(
                 "rev-parse", "--verify", "--quiet", f"refs/heads/{base}^{{commit}}"
             )
             if not base or not tip:
-                raise Conflict(
-                    "workspace.no_base_branch",
-                    "There is no branch to merge into. Say in `into` which one is meant.",
-                    {"into": base},
-                )
+                raise _no_base_branch(base)
             if await _is_ancestor(source, head, tip):
                 return Merged("up_to_date", base, tip, None)
             checkout = await _checkout_of(source, base)
@@ -85,7 +84,16 @@ class Merging:
                 text = message or f"Merge branch '{entry.branch}'"
                 how, commit = "merge", await _merge(source, tip, head, text, base)
             await _move(source, checkout, base, tip, commit)
-        return Merged(how, base, commit, str(checkout.path) if checkout else None)
+        return Merged(how, base, commit, str(checkout) if checkout else None)
+
+
+def _no_base_branch(base: str | None) -> Conflict:
+    what = f"There is no branch {base}" if base else "It began at no branch"
+    return Conflict(
+        "workspace.no_base_branch",
+        f"{what}. Say in `into` which one to merge into.",
+        {"into": base},
+    )
 
 
 async def _refuse_uncommitted(worktree: Repository) -> None:
@@ -103,30 +111,30 @@ async def _refuse_busy(
     place: Repository, checkout: Checkout, base: str, entry: WorkspaceEntry
 ) -> None:
     """Where the base branch is checked out, go on only if git can move it forward safely."""
-    by_hand = f"Or merge by hand: git -C {checkout.path} merge {entry.branch}"
+    by_hand = f"Or merge by hand: git -C {checkout} merge {entry.branch}"
     for name in IN_PROGRESS:
         if await place.says("rev-parse", "--verify", "--quiet", name):
             raise Conflict(
                 "workspace.base_busy",
-                f"{base} is checked out in {checkout.path}, where a merge or the like has not "
+                f"{base} is checked out in {checkout}, where a merge or the like has not "
                 "ended. End that first.",
-                {"path": str(checkout.path)},
+                {"path": str(checkout)},
             )
     changed = await changed_files(place, untracked=False)
     if changed:
         raise Conflict(
             "workspace.base_dirty",
-            f"{base} is checked out in {checkout.path}, where files are changed and not "
+            f"{base} is checked out in {checkout}, where files are changed and not "
             f"committed: {_shown(changed)}. Commit or stash them first. {by_hand}.",
-            {"path": str(checkout.path), "files": list(changed[:SHOWN_FILES])},
+            {"path": str(checkout), "files": list(changed[:SHOWN_FILES])},
         )
     filters = place.foreign_filters
     if filters:
         raise Conflict(
             "workspace.base_filtered",
-            f"{base} is checked out in {checkout.path}, and the repository has filters "
+            f"{base} is checked out in {checkout}, and the repository has filters "
             f"({', '.join(filters)}) that are not run for you here. {by_hand}.",
-            {"path": str(checkout.path)},
+            {"path": str(checkout)},
         )
 
 
@@ -135,7 +143,16 @@ async def _merge(source: Repository, tip: str, head: str, message: str, base: st
     answer = await source.ask(
         "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", tip, head
     )
-    tree, *files = [part for part in answer.text.split("\0") if part]
+    if answer.exit_code not in (0, CONFLICTS):  # No common commit; a git before 2.38.
+        if source.foreign_merge_drivers:
+            raise Conflict(
+                "workspace.merge_driver",
+                "The repository has programs of its own to merge files "
+                f"({', '.join(source.foreign_merge_drivers)}), and they are not run for you here. "
+                f"Merge by hand: check out {base} and run git merge {head[:SHORT_COMMIT]}.",
+            )
+        raise GitFailed(answer, "merge-tree")
+    tree, *files = [part for part in shown(answer.text).split("\0") if part]
     if answer.exit_code == CONFLICTS:
         raise Conflict(
             "workspace.merge_conflict",
@@ -144,8 +161,6 @@ async def _merge(source: Repository, tip: str, head: str, message: str, base: st
             f"the workspace (git merge {base}), then merge again.",
             {"files": files},
         )
-    if answer.exit_code != 0:
-        raise GitFailed(answer, "merge-tree")
     made = await source.change(
         "commit-tree", tree, "-p", tip, "-p", head, "-m", message, env=source.author
     )
@@ -173,9 +188,8 @@ async def _move(
     except GitFailed as error:
         raise Conflict(
             "workspace.base_in_the_way",
-            f"{base} is checked out in {checkout.path}, and git does not move it forward there: "
-            f"{error}",
-            {"path": str(checkout.path)},
+            f"{base} is checked out in {checkout}, and git does not move it forward there: {error}",
+            {"path": str(checkout)},
         ) from error
 
 
@@ -192,8 +206,8 @@ async def _checkout_of(source: Repository, branch: str) -> Checkout | None:
         elif checkout.branch is None and await _is_rebasing(source.at(checkout.path), branch):
             raise Conflict(
                 "workspace.base_busy",
-                f"{branch} is being rebased in {checkout.path}. End that first.",
-                {"path": str(checkout.path)},
+                f"{branch} is being rebased in {checkout}. End that first.",
+                {"path": str(checkout)},
             )
     return found
 

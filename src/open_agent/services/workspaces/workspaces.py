@@ -9,7 +9,7 @@ import anyio
 from open_agent.core.actor import Actor
 from open_agent.core.errors import Conflict, Invalid, NotFound, OpenAgentError
 from open_agent.core.ids import MissionId, WorkspaceId, is_uuid
-from open_agent.core.mission import Mission, MissionKind
+from open_agent.core.mission import TOP_LEVEL, Mission
 from open_agent.core.workspace import MADE, WorkspaceEntry, WorkspaceKind, WorkspaceState
 from open_agent.services.workspaces.choosing import WorkspaceChoice, kind_of
 from open_agent.services.workspaces.disk import own_entry
@@ -25,7 +25,6 @@ from open_agent.store.paging import MissionFilter
 from open_agent.store.rows import to_micros
 from open_agent.store.workspaces import workspace_not_found
 
-TOP_LEVEL = (MissionKind.TASK, MissionKind.MISSION)
 MOST_MISSIONS = 100
 
 
@@ -196,7 +195,7 @@ class Workspaces:
         """
         entry = await self._entry(actor, workspace_id)
         missions = await self._missions(actor, entry)
-        busy = [mission.id for mission in missions if mission.run_state in AT_WORK]
+        busy = await self._at_work(actor, entry)
         if busy:
             raise Conflict(
                 "workspace.in_use",
@@ -217,7 +216,11 @@ class Workspaces:
             try:
                 removed = await self._ending.remove(entry, is_forced=is_forced)
             except GitFailed as error:
-                raise _git_failed(error) from error
+                raise Conflict(
+                    "workspace.git_failed",
+                    f"git cannot say what would be lost: {error}. Take from {entry.path} what you "
+                    "need, then remove it with `force`.",
+                ) from error
         if not missions:
             await self._ground.rows.delete_for_system(entry.id)
         return removed
@@ -262,7 +265,8 @@ class Workspaces:
         return entry
 
     def _of_mission(self, mission: Mission) -> WorkspaceEntry:
-        is_own = self._ground.places.is_own(Path(mission.workspace))
+        # A person may name a directory that lies among ours, even another mission's.
+        is_own = self._ground.places.is_own_of(mission.id, Path(mission.workspace))
         kind = WorkspaceKind.OWN if is_own else WorkspaceKind.DIRECTORY
         return own_entry(mission, self._ground.isolation.name, kind)
 
@@ -298,6 +302,14 @@ class Workspaces:
             return [await self._ground.missions.get(MissionId(entry.id), owner=actor.user_id)]
         except NotFound:
             return []
+
+    async def _at_work(self, actor: Actor, entry: WorkspaceEntry) -> list[MissionId]:
+        """What has something to do in a workspace's directory, whoever named it."""
+        where = MissionFilter(run_states=tuple(sorted(AT_WORK)), directory=entry.path)
+        page = await self._ground.missions.page(
+            owner=actor.user_id, limit=MOST_MISSIONS, where=where
+        )
+        return [mission.id for mission in page.items if mission.host_id == entry.host_id]
 
 
 def _elsewhere(entry: WorkspaceEntry) -> Conflict:

@@ -16,7 +16,14 @@ import anyio.to_thread
 from open_agent.core.errors import Conflict, Invalid
 from open_agent.core.workspace import Recipe, WorkspaceEntry, WorkspaceState
 from open_agent.services.places import remove_tree
-from open_agent.services.workspaces.git import GitFailed, GitProgram, Limits, Repository
+from open_agent.services.workspaces.git import (
+    GitFailed,
+    GitProgram,
+    Limits,
+    Repository,
+    replaced,
+    shown,
+)
 
 PREFIX = "open-agent/"
 """How the names of branches begin that we name."""
@@ -44,6 +51,9 @@ class Checkout:
 
     path: Path
     branch: str | None
+
+    def __str__(self) -> str:
+        return shown(str(self.path))
 
 
 class Worktrees:
@@ -147,6 +157,21 @@ class Worktrees:
         """What changes in a repository take turns by."""
         return await self._lock(repository)
 
+    async def open(self, entry: WorkspaceEntry) -> Repository:
+        """A worktree that is there.
+
+        Raises:
+            GitFailed: It is none that git works in.
+            Conflict: It is not there, or another repository is (`workspace.replaced`).
+            Invalid: The repository that it is of is not there any more.
+        """
+        path = Path(entry.path)
+        worktree = await self._git.workspace(path)
+        source = await self.open_source(entry)
+        if await _common_folder(worktree) != await _common_folder(source):
+            raise replaced(path)
+        return worktree
+
     async def open_source(self, entry: WorkspaceEntry) -> Repository:
         """The repository that a worktree is of.
 
@@ -170,7 +195,7 @@ class Worktrees:
         return repository
 
     async def _lock(self, repository: Repository) -> asyncio.Lock:
-        place = await repository.says("rev-parse", "--path-format=absolute", "--git-common-dir")
+        place = await _common_folder(repository)
         return self._locks.setdefault(place or str(repository.folder), asyncio.Lock())
 
     async def _free_branch(self, repository: Repository, branch: str | None, own_id: str) -> str:
@@ -184,6 +209,11 @@ class Worktrees:
             return branch
         short = f"{PREFIX}{own_id[:SHORT_ID]}"
         return short if await _tip(repository, short) is None else f"{PREFIX}{own_id}"
+
+
+async def _common_folder(repository: Repository) -> str | None:
+    """Where git keeps what all worktrees of a repository share."""
+    return await repository.says("rev-parse", "--path-format=absolute", "--git-common-dir")
 
 
 async def checkouts(repository: Repository) -> list[Checkout]:
@@ -201,7 +231,7 @@ async def checkouts(repository: Repository) -> list[Checkout]:
 
 
 async def changed_files(repository: Repository, *, untracked: bool = True) -> Sequence[str]:
-    """Files of a working tree that are not as they were committed."""
+    """Files of a working tree that are not as they were committed, as they are shown."""
     listed = await repository.look(
         "status", "--porcelain", "-z", f"--untracked-files={'normal' if untracked else 'no'}"
     )
@@ -209,33 +239,38 @@ async def changed_files(repository: Repository, *, untracked: bool = True) -> Se
     entries = iter(listed.text.split("\0"))
     for entry in entries:
         if len(entry) > 3:
-            found.append(entry[3:])
+            found.append(shown(entry[3:]))
             if entry[0] in "RC":
                 next(entries, None)
     return found
 
 
+async def current_branch(repository: Repository) -> str | None:
+    """What is checked out, as it is shown; nothing where that is only a commit."""
+    branch = await repository.says("symbolic-ref", "--short", "--quiet", "HEAD")
+    return branch and shown(branch)
+
+
 async def _base_of(repository: Repository, ref: str | None) -> str | None:
     """The local branch that was meant, if it was one."""
     if ref is None:
-        return await repository.says("symbolic-ref", "--short", "--quiet", "HEAD")
+        return await current_branch(repository)
     name = ref.removeprefix("refs/heads/")
     return name if await _tip(repository, name) is not None else None
 
 
 async def _left_behind(repository: Repository) -> str | None:
     """What is not committed where the worktree comes from, and so does not come along."""
-    is_bare = await repository.says("rev-parse", "--is-bare-repository") == "true"
-    if is_bare:
-        return None
+    if await repository.says("rev-parse", "--is-inside-work-tree") != "true":
+        return None  # It is bare, or was named by its `.git`.
     changed = await changed_files(repository)
     if not changed:
         return None
-    shown = ", ".join(changed[:SHOWN_FILES]) + (" …" if len(changed) > SHOWN_FILES else "")
+    names = ", ".join(changed[:SHOWN_FILES]) + (" …" if len(changed) > SHOWN_FILES else "")
     count = "1 file is" if len(changed) == 1 else f"{len(changed)} files are"
     return (
         f"{count} changed and not committed in {repository.folder}; that was not taken along: "
-        f"{shown}"
+        f"{names}"
     )
 
 

@@ -101,6 +101,15 @@ class Configuration:
         }
         return sorted(names)
 
+    @property
+    def foreign_merge_drivers(self) -> list[str]:
+        """Names of programs that merge files, and do not run."""
+        return sorted(
+            key.removeprefix("merge.").removesuffix(".driver")
+            for key, value in self.foreign.items()
+            if key.startswith("merge.") and value
+        )
+
     def overrides(self) -> dict[str, str]:
         """Environment variables that take the repository's programs out of force."""
         pairs = {key: self.users.get(key, _nothing(key)) for key in self.foreign} | FIXED
