@@ -141,6 +141,13 @@ PROMISES = {
             "crash/test_opencode_kill.py",
         ),
     ),
+    "opencode:stop-hung": Promise(
+        "issue",
+        "A stop, of a run or of the server, waits neither for an OpenCode that hangs nor for one"
+        " that does not start; ours is ended with its commands, and of others' it is said that"
+        " they may go on.",
+        proof=("conformance/backends/test_stopping.py",),
+    ),
     "opencode:gone": Promise(
         "issue",
         "An OpenCode that is not there is waited for, within limits, and a stop needs none.",

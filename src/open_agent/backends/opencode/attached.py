@@ -19,6 +19,7 @@ from open_agent.backends.opencode.feed import Feed
 from open_agent.backends.opencode.server import ServerState
 from open_agent.backends.opencode.transport import CallDeadlines
 from open_agent.core.errors import OpenAgentError
+from open_agent.core.ids import MissionId
 
 LOOK_AGAIN_SECONDS = 30.0
 """How long a server that was found good is not looked at again; it may have been replaced since."""
@@ -86,6 +87,16 @@ class AttachedServer:
     async def end_session_processes(self, *session_ids: str) -> int:
         """Nothing: its commands carry no mark of ours, and may run on another machine."""
         return 0
+
+    def hold(self, mission_id: MissionId) -> None:
+        """Nothing: whoever started it keeps it running."""
+
+    def release(self, mission_id: MissionId) -> None:
+        """Nothing: it was not held."""
+
+    async def end(self) -> bool:
+        """Nothing: it is not ours to end."""
+        return False
 
     async def close(self) -> None:
         """Let go of it."""
