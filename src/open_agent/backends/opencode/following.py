@@ -212,6 +212,8 @@ class Following:
     def _count_turn(self, fact: Ended) -> None:
         """Remember whether a session still gets anywhere."""
         step = fact.step
+        if fact.is_lost:
+            return  # What it would have said, nobody knows.
         is_empty = not (step.text() or step.tools or fact.error)
         known = self._empty.get(step.session_id, 0)
         self._empty[step.session_id] = known + 1 if is_empty else 0

@@ -190,7 +190,8 @@ class Run:
         session = self._session
         if session.reading.error is not None:
             return await self._end(stop_for_error(session.reading.error))
-        if self._ctx.now - session.prompted_at < self._bounds.start:
+        # One that was gone meanwhile has forgotten that it was to begin.
+        if self._ctx.now - session.prompted_at < self._bounds.start and not session.was_lost:
             return None
         await session.catch_up()
         newest = session.dialogue.prompts[-1]
@@ -199,6 +200,7 @@ class Run:
         if session.starts >= self._bounds.starts:
             return await self._end(Stop(Outcome.FAILED, "provider.silent", NO_START))
         session.starts += 1
+        session.was_lost = False
         await session.repeat(newest)
         return None
 
