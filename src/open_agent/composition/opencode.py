@@ -1,6 +1,7 @@
 """OpenCode put together: a server of ours or another one, its models, and the backend on it."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from open_agent.backends.opencode.configuration import Conduct, ModelSource
 from open_agent.backends.opencode.forgetting import Forgetting
 from open_agent.backends.opencode.home import Home
 from open_agent.backends.opencode.launching import Launcher, Program
-from open_agent.backends.opencode.managed import ManagedServer
+from open_agent.backends.opencode.managed import ManagedServer, Watchfulness
 from open_agent.backends.opencode.models import OpenCodeModels
 from open_agent.backends.opencode.permissions import asked_groups
 from open_agent.backends.opencode.server import OpenCodeServer
@@ -107,7 +108,11 @@ def _managed(
         new_token(),
         settings.opencode_start_seconds,
     )
-    server = ManagedServer(Launcher(isolation, home, program), settings.opencode_start_seconds)
+    server = ManagedServer(
+        Launcher(isolation, home, program),
+        settings.opencode_start_seconds,
+        Watchfulness(idle_seconds=settings.opencode_idle_seconds or math.inf),
+    )
     models = OpenCodeModels(
         server,
         offered=source.refs,

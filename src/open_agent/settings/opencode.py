@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from open_agent.settings.types import Count, Program, WebAddress, setting
+from open_agent.settings.types import Count, Program, Seconds, WebAddress, setting
 
 _WHOLE = "a whole number above 0"
 _TRUTH = "true or false"
@@ -62,6 +62,12 @@ class OpenCodeSettings(BaseSettings):
     )
     opencode_start_seconds: Count = setting(
         60, "Seconds that an OpenCode server of our own has to start.", _WHOLE
+    )
+    opencode_idle_seconds: Seconds = setting(
+        900,
+        "Seconds without a run after which an OpenCode server of our own is ended until the next"
+        " one; 0 keeps it.",
+        "a whole number, 0 or above",
     )
     opencode_silence_seconds: Count = setting(
         360, "Seconds without any event of a run after which OpenCode is taken to hang.", _WHOLE

@@ -126,6 +126,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Cents = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Hours = Annotated[int, Field(ge=0)]
+Seconds = Annotated[int, Field(ge=0)]
 Megabytes = Annotated[int, Field(ge=0)]
 Protocols = Annotated[
     tuple[Literal["https", "http", "ssh", "file"], ...], BeforeValidator(_words), NoDecode

@@ -29,6 +29,7 @@ class Stage:
     model: ScriptedModel
     base_url: str
     opencode: OpenCodeRig
+    scripted: ScriptedServer
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     with ScriptedServer() as scripted:
         model, base_url = scripted.add(always("Done."))
         async with managed(folder / "opencode", scripted, model) as opencode:
-            yield Stage(model, base_url, opencode)
+            yield Stage(model, base_url, opencode, scripted)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,13 @@ async def asking_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         model, base_url = scripted.add(always("Done."))
         conduct = Conduct(is_permissive=False)
         async with managed(folder / "opencode", scripted, model, conduct=conduct) as opencode:
-            yield Stage(model, base_url, opencode)
+            yield Stage(model, base_url, opencode, scripted)
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> str:
+    """A command that only this test runs."""
+    return f"sleep 1000.{abs(hash(str(tmp_path)))}"
 
 
 Open = Callable[..., AbstractAsyncContextManager[Rig]]

@@ -4,28 +4,36 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 
 from open_agent.backends.opencode.attached import Address, AttachedServer
+from open_agent.backends.opencode.bounds import Bounds
+from open_agent.backends.opencode.client import part_id_of
 from open_agent.core.ids import MissionId, RunId, new_uuid
 from open_agent.core.run import Limits, Outcome
 from open_agent.events.model.backend import BackendPrompted
 from open_agent.events.model.message import MessageReceived
-from open_agent.events.model.model_call import ModelAnswered
-from open_agent.events.model.run import RunRecovered, RunStarted, RunWaiting
+from open_agent.events.model.model_call import ModelAnswered, ModelAsked
+from open_agent.events.model.run import RunFinished, RunRecovered, RunStarted, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.scripted.script import Asked, Style, Turn, always
 from tests.conformance.backends.conftest import Open, Stage
 from tests.conformance.backends.rig import Rig, backend_rig, command, results, said
 from tests.conformance.backends.test_runs import check_log
+from tests.interaction.opencode.rig import PASSWORD
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 WAITING = "while [ ! -e go ]; do sleep 0.05; done; echo went >> effects"
+
+
+PROMPT_ID = "msg_000000000001aaaaaaaaaa"
 
 
 def waiting(asked: Asked) -> Turn:
@@ -125,7 +133,42 @@ async def test_a_prompt_that_was_not_sent_is_sent_once(on_opencode: Open):
 
     assert ended.end.result == "1 times"
     assert len(ended.events(BackendPrompted)) == 1
-    assert [m.info.id for m in messages if m.info.role == "user"] == ["msg_000000000001aaaaaaaaaa"]
+    assert [m.info.id for m in messages if m.info.role == "user"] == [PROMPT_ID]
+
+
+async def test_a_prompt_that_opencode_has_and_forgot_is_worked_on_at_once(on_opencode: Open):
+    """It was killed between taking the prompt down and beginning to work on it."""
+
+    def script(asked: Asked) -> Turn:
+        return Turn(text=f"{said(asked).count('Do it.')} times")
+
+    async with on_opencode(script, bounds=Bounds(start=timedelta(hours=1))) as rig:
+        mission_id = await rig.submit()
+        assert rig.server is not None
+        client = await rig.server.client()
+        title = f"Open Agent mission {mission_id}"
+        session = await client.create_session(str(rig.workspace), title)
+        await begin(rig, mission_id, session.id)
+        async with httpx2.AsyncClient(
+            base_url=client.base_url, auth=("opencode", PASSWORD)
+        ) as http:
+            taken = await http.post(
+                f"/session/{session.id}/message",
+                params={"directory": str(rig.workspace)},
+                json={
+                    "messageID": PROMPT_ID,
+                    "noReply": True,
+                    "parts": [{"id": part_id_of(PROMPT_ID), "type": "text", "text": "Do it."}],
+                },
+            )
+            assert taken.status_code == 200
+        with anyio.fail_after(120):
+            await rig.work(mission_id)
+        ended = await rig.look_at(mission_id)
+        messages = await client.messages(session.id, str(rig.workspace))
+
+    assert ended.end.result == "1 times"
+    assert [m.info.id for m in messages if m.info.role == "user"] == [PROMPT_ID]
 
 
 async def begin(rig: Rig, mission_id: MissionId, session_id: str) -> None:
@@ -148,7 +191,7 @@ async def begin(rig: Rig, mission_id: MissionId, session_id: str) -> None:
     prompted = BackendPrompted(
         backend="opencode",
         session_id=session_id,
-        prompt_id="msg_000000000001aaaaaaaaaa",
+        prompt_id=PROMPT_ID,
         cause="start",
         message_ids=[message.message_id],
         decided_on=2,
@@ -204,6 +247,30 @@ async def test_opencode_killed_while_it_writes(on_opencode: Open, stage: Stage):
         check_log(rig, [record.event for record in ended.records])
 
     assert ended.end.result == "Went on."
+
+
+async def test_an_opencode_that_dies_again_and_again_ends_the_run_by_name(
+    on_opencode: Open, stage: Stage
+):
+    def script(asked: Asked) -> Turn:
+        return Turn(text="A long text. " * 1000, style=Style(delay=0.1))
+
+    async with on_opencode(script) as rig:
+        mission_id = await rig.submit()
+        kills = 0
+        with anyio.fail_after(240):
+            async with rig.working(mission_id):
+                while not (await rig.look_at(mission_id)).events(RunFinished):
+                    asked = (await rig.look_at(mission_id)).events(ModelAsked)
+                    if len(asked) > kills:
+                        kills = len(asked)
+                        kill(stage)
+                    await anyio.sleep(0.01)
+        ended = await rig.look_at(mission_id)
+        check_log(rig, [record.event for record in ended.records])
+
+    assert (ended.end.outcome, ended.end.reason) == (Outcome.FAILED, "backend.ended")
+    assert [p.cause for p in ended.events(BackendPrompted)] == ["start"] + ["continue"] * 3
 
 
 async def test_both_killed(on_opencode: Open, stage: Stage):

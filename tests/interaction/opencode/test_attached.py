@@ -34,9 +34,10 @@ async def attach() -> AsyncIterator[Attach]:
         *,
         may_be_open: bool = False,
         is_near: bool = True,
+        probe: float = 20.0,
     ) -> AttachedServer:
         address = Address(url, password, may_be_open)
-        made.append(AttachedServer(address, CallDeadlines(probe=0.5), lambda _: is_near))
+        made.append(AttachedServer(address, CallDeadlines(probe=probe), lambda _: is_near))
         return made[-1]
 
     yield make
@@ -132,12 +133,23 @@ async def test_one_that_never_answers_costs_a_moment_and_not_for_ever(
     serving: Serving, attach: Attach
 ) -> None:
     """The real one, when its port has just opened, never answers the first request."""
-    serving.fake.mute = 2
-    server = attach(serving.url)
-    with anyio.fail_after(2):
+    serving.fake.mute = 1_000
+    server = attach(serving.url, probe=0.1)
+    with anyio.fail_after(10):  # other calls have thirty seconds
         assert (await refusal(server)).code == "opencode.unreachable"
+    # How many requests went out by then depends on the machine; it answers from here on.
+    serving.fake.mute = 0
+    with anyio.fail_after(20):
+        while (await server.state(is_fresh=True)).phase != "ready":
+            pass
+    assert (await server.client()).base_url == serving.url
+
+
+async def test_what_a_run_found_is_what_health_is_told(serving: Serving, attach: Attach) -> None:
+    server = attach(serving.url)
     await server.client()
-    assert (await server.state(is_fresh=True)).phase == "ready"
+    assert ((await server.state()).phase, (await server.state()).version) == ("ready", "1.18.33")
+    assert serving.fake.asked.count("GET /global/health") == 1
 
 
 async def test_what_health_is_told_is_kept_for_a_moment(serving: Serving, attach: Attach) -> None:

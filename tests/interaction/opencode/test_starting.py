@@ -7,8 +7,10 @@ import anyio
 import pytest
 
 from open_agent.backends.opencode.errors import OpenCodeUnreachable, OpenCodeVersion
+from open_agent.backends.opencode.managed import Watchfulness
 from open_agent.backends.opencode.server_log import ServerLog
 from open_agent.core.errors import OpenAgentError
+from open_agent.core.ids import MissionId, new_uuid
 from open_agent.scripted.server import ScriptedServer
 from tests.interaction.opencode import fake
 from tests.interaction.opencode.rig import Rig, managed
@@ -118,6 +120,42 @@ async def test_one_that_ends_is_not_started_again_for_a_server_that_ends(
         assert running(fake.__file__) == []
         with pytest.raises(OpenCodeUnreachable):
             await rig.client()
+
+
+async def test_one_that_nobody_needs_is_ended_and_starts_again_when_it_is_needed(
+    tmp_path: Path, scripted: ScriptedServer
+) -> None:
+    idle, mission_id = Watchfulness(idle_seconds=0.01), MissionId(new_uuid())
+    path = program(tmp_path)
+    async with managed(tmp_path, scripted, program=path, watchfulness=idle) as rig:
+        for _ in range(2):
+            rig.server.hold(mission_id)
+            client, pid = await rig.client(), rig.server.pid
+            for _ in range(50):  # which takes much longer than it may be idle
+                assert await client.version() == "1.18.33"
+            assert rig.server.pid == pid
+            rig.server.release(mission_id)
+            with anyio.fail_after(20):
+                while (await rig.server.state()).phase != "stopped":
+                    await anyio.sleep(0)
+            state = await rig.server.state()
+            assert (state.code, state.problem, state.restarts) == ("", "", 0)
+            assert (rig.server.pid, running(fake.__file__)) == (None, [])
+
+
+async def test_one_that_is_needed_while_it_ends_is_started_again(
+    tmp_path: Path, scripted: ScriptedServer
+) -> None:
+    async with managed(tmp_path, scripted, program=program(tmp_path)) as rig:
+        await rig.client()
+        pid = rig.server.pid
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(rig.server.end)
+                while rig.server.pid is not None:
+                    await anyio.sleep(0)
+                assert await (await rig.client()).version() == "1.18.33"
+        assert rig.server.pid not in {None, pid}
 
 
 class Pipe:

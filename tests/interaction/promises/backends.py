@@ -79,6 +79,15 @@ PROMISES = {
             MANAGED + "test_one_that_hangs_is_ended_and_started_again",
         ),
     ),
+    "backends:managed:idle": Promise(
+        "issue",
+        "An OpenCode of ours that nobody needs is ended after a while, and starts with the next run;"
+        " one in which a run is at work or waits for a person is kept.",
+        proof=(
+            STARTING + "test_one_that_nobody_needs_is_ended_and_starts_again_when_it_is_needed",
+            STARTING + "test_one_that_is_needed_while_it_ends_is_started_again",
+        ),
+    ),
     "backends:managed:end": Promise(
         "issue",
         "An OpenCode of ours ends with everything it started, and what a session's commands left"

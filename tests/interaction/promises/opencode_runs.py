@@ -128,6 +128,7 @@ PROMISES = {
             RECOVERY + "test_a_killed_opencode_is_started_again_and_the_run_goes_on",
             RECOVERY + "test_opencode_killed_while_it_writes",
             RECOVERY + "test_both_killed",
+            RECOVERY + "test_an_opencode_that_dies_again_and_again_ends_the_run_by_name",
         ),
     ),
     "opencode:taken-up": Promise(
@@ -138,8 +139,16 @@ PROMISES = {
             RECOVERY + "test_what_happened_meanwhile_is_recorded_once",
             RECOVERY + "test_a_drained_worker_leaves_the_run_to_the_next",
             RECOVERY + "test_a_prompt_that_was_not_sent_is_sent_once",
+            RECOVERY + "test_a_prompt_that_opencode_has_and_forgot_is_worked_on_at_once",
             "crash/test_opencode_kill.py",
         ),
+    ),
+    "opencode:stop-hung": Promise(
+        "issue",
+        "A stop, of a run or of the server, waits neither for an OpenCode that hangs nor for one"
+        " that does not start; ours is ended with its commands, and of others' it is said that"
+        " they may go on.",
+        proof=("conformance/backends/test_stopping.py",),
     ),
     "opencode:gone": Promise(
         "issue",

@@ -5,7 +5,9 @@ Above: the run loop, by the port in `server.py`.
 
 import asyncio
 import ipaddress
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ from open_agent.backends.opencode.feed import Feed
 from open_agent.backends.opencode.server import ServerState
 from open_agent.backends.opencode.transport import CallDeadlines
 from open_agent.core.errors import OpenAgentError
+from open_agent.core.ids import MissionId
 
 LOOK_AGAIN_SECONDS = 30.0
 """How long a server that was found good is not looked at again; it may have been replaced since."""
@@ -61,34 +64,39 @@ class AttachedServer:
         self._address = address
         self._is_near = is_near or is_this_machine
         self._client = OpenCodeClient(address.base_url, address.password, deadlines)
-        self._good_at: float | None = None
-        self._version: str | None = None
         self._state = ServerState("attached", "starting", address.base_url)
-        self._state_at: float | None = None
+        self._state_at = -math.inf
         self._looking: asyncio.Task[None] | None = None
         self.feed = Feed(self.client)
 
     async def client(self) -> OpenCodeClient:
         """The client, once the server has been found good."""
-        now = anyio.current_time()
-        if self._good_at is None or now - self._good_at > LOOK_AGAIN_SECONDS:
+        if self._state.phase != "ready" or self._age > LOOK_AGAIN_SECONDS:
             await self._look()
-            self._good_at = now
         return self._client
 
     async def state(self, *, is_fresh: bool = False) -> ServerState:
         """How it is. What was found last is good for a moment, and while it is looked again."""
-        now = anyio.current_time()
-        if is_fresh or self._state_at is None or now - self._state_at > STATE_SECONDS:
+        if is_fresh or self._age > STATE_SECONDS:
             if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look_and_tell())
-            timeout = None if is_fresh else FIRST_LOOK_SECONDS if self._state_at is None else 0
+                self._looking = asyncio.create_task(self._look_for_state())
+            timeout = None if is_fresh else FIRST_LOOK_SECONDS if self._age == math.inf else 0
             await asyncio.wait({self._looking}, timeout=timeout)
         return self._state
 
     async def end_session_processes(self, *session_ids: str) -> int:
         """Nothing: its commands carry no mark of ours, and may run on another machine."""
         return 0
+
+    def hold(self, mission_id: MissionId) -> None:
+        """Nothing: whoever started it keeps it running."""
+
+    def release(self, mission_id: MissionId) -> None:
+        """Nothing: it was not held."""
+
+    async def end(self) -> bool:
+        """Nothing: it is not ours to end."""
+        return False
 
     async def close(self) -> None:
         """Let go of it."""
@@ -98,22 +106,30 @@ class AttachedServer:
             await asyncio.wait({self._looking})
         await self._client.close()
 
-    async def _look_and_tell(self) -> None:
-        url = self._client.base_url
-        try:
+    @property
+    def _age(self) -> float:
+        """Seconds since it was looked at; without end where it never was."""
+        return anyio.current_time() - self._state_at
+
+    async def _look_for_state(self) -> None:
+        with suppress(OpenAgentError):
             await self._look()
-            self._state = ServerState("attached", "ready", url, self._version)
-        except OpenAgentError as error:
-            self._good_at = None
-            version = error.details.get("version") or self._version
-            self._state = ServerState("attached", "failed", url, version, error.code, error.message)
-        self._state_at = anyio.current_time()
 
     async def _look(self) -> None:
-        self._version = None
-        self._version = await self._client.version()
-        if not self._address.may_be_open:
-            await self._refuse_an_open_one()
+        """Look at it; what is found, good or bad, is its state from now on."""
+        url = self._client.base_url
+        try:
+            version = await self._client.version()
+            if not self._address.may_be_open:
+                await self._refuse_an_open_one()
+        except OpenAgentError as error:
+            version = error.details.get("version") or self._state.version
+            self._tell(ServerState("attached", "failed", url, version, error.code, error.message))
+            raise
+        self._tell(ServerState("attached", "ready", url, version))
+
+    def _tell(self, state: ServerState) -> None:
+        self._state, self._state_at = state, anyio.current_time()
 
     async def _refuse_an_open_one(self) -> None:
         """One that anybody can drive runs anybody's commands; on this machine, that is its owner's."""

@@ -65,6 +65,11 @@ def new_message_id(clock: Clock) -> str:
     return f"msg_{place:012x}{new_letters(14)}"
 
 
+def part_id_of(message_id: str) -> str:
+    """The id of what a message of ours says, which is always the same."""
+    return f"prt_{message_id.removeprefix('msg_')}"
+
+
 class OpenCodeClient:
     """An OpenCode server by its address.
 
@@ -193,12 +198,14 @@ class OpenCodeClient:
         """Say something to a session; returns when it is taken, and the work has begun.
 
         What goes wrong from then on, an unknown model or agent included, comes as `session.error`
-        on the feed. The same message id again starts nothing new.
+        on the feed. The same message id again starts nothing new, and says nothing twice.
         """
         model = prompt.model
+        # With an id of its own each time, a part that is told again would be one more.
+        part = {"id": part_id_of(prompt.message_id), "type": "text", "text": prompt.text}
         body: Json = {
             "messageID": prompt.message_id,
-            "parts": [{"type": "text", "text": prompt.text}],
+            "parts": [part],
             **({"agent": prompt.agent} if prompt.agent else {}),
             **({"system": prompt.system} if prompt.system else {}),
         }

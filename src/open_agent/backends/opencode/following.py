@@ -12,7 +12,7 @@ from open_agent.backends.opencode.asks import Ask, Asks
 from open_agent.backends.opencode.client import OpenCodeClient
 from open_agent.backends.opencode.dialogue import Dialogue
 from open_agent.backends.opencode.errors import OpenCodeRefused
-from open_agent.backends.opencode.facts import Ended, Fact, Returned, Step
+from open_agent.backends.opencode.facts import Ended, Fact, Returned
 from open_agent.backends.opencode.live import Live
 from open_agent.backends.opencode.parts import ToolPart
 from open_agent.backends.opencode.reading import Reading
@@ -144,7 +144,8 @@ class Following:
         if self.is_settled:
             return
         ids = [call.id for call in self.reading.open_calls]
-        blank = [step.message_id for step in self.reading.open_steps if _is_blank(step)]
+        reading = self.reading
+        blank = [step.message_id for step in reading.open_steps if reading.is_blank(step)]
         await self._ctx.append(RunRecovered(epoch=self._ctx.epoch, unanswered=ids))
         await self.record(self.reading.lose("unknown"))
         for message_id in blank:
@@ -218,6 +219,8 @@ class Following:
     def _count_turn(self, fact: Ended) -> None:
         """Remember whether a session still gets anywhere."""
         step = fact.step
+        if fact.is_lost:
+            return  # What it would have said, nobody knows.
         is_empty = not (step.text() or step.tools or fact.error)
         known = self._empty.get(step.session_id, 0)
         self._empty[step.session_id] = known + 1 if is_empty else 0
@@ -268,11 +271,6 @@ def _made(part: ToolPart) -> str:
     """A call, and what came of it."""
     state = part.state
     return f"{part.tool}{state.input}{hash(state.output)}{hash(state.error)}"
-
-
-def _is_blank(step: Step) -> bool:
-    """Whether a reply was cut off before it said anything."""
-    return step.within is None and not step.tools and not step.text().strip()
 
 
 def _cuts(dialogue: Dialogue) -> int:

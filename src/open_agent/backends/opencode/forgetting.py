@@ -79,6 +79,8 @@ class Forgetting:
     async def _note(self) -> None:
         self._came.clear()
         gone, self._gone = self._gone, []
+        for mission_id in gone:
+            self._server.release(mission_id)
         if gone:
             await to_thread.run_sync(self._write, gone)
 

@@ -1,10 +1,11 @@
-"""An OpenCode server of our own: started when first needed, watched, started again, ended with us.
+"""An OpenCode server of our own: started when needed, watched, started again, ended when idle.
 
 Above: the run loop, by the port in `server.py`. It listens on loopback, asks for a password that
 nobody else has, and keeps its things in folders of its own (`home.py`).
 """
 
 import asyncio
+import math
 from dataclasses import dataclass, replace
 
 import anyio
@@ -16,6 +17,7 @@ from open_agent.backends.opencode.feed import Feed
 from open_agent.backends.opencode.launching import Launcher, Started, exit_of
 from open_agent.backends.opencode.server import Phase, ServerState
 from open_agent.core.errors import OpenAgentError
+from open_agent.core.ids import MissionId
 from open_agent.workspaces.marked import end_marked
 
 MARK = "OPEN_AGENT_SESSION"
@@ -39,6 +41,7 @@ class Watchfulness:
         first_pause: Seconds before it is started again; doubled each time it dies at once.
         longest_pause: The most of that.
         deaths: So many in a row, and it is started again only when it is asked for.
+        idle_seconds: Without a run for so long, it is ended until the next one.
     """
 
     look_seconds: float = 15.0
@@ -48,6 +51,7 @@ class Watchfulness:
     first_pause: float = 0.25
     longest_pause: float = 30.0
     deaths: int = 8
+    idle_seconds: float = math.inf
 
 
 class ManagedServer:
@@ -76,6 +80,10 @@ class ManagedServer:
         self._failure: OpenAgentError | None = None
         self._state = ServerState("managed", "stopped")
         self._is_closed = False
+        self._ending = asyncio.Event()
+        """Set when the one that runs is to end, not to be started again before it is needed."""
+        self._held: set[MissionId] = set()
+        self._used_at = 0.0
         self.feed = Feed(self.client)
 
     @property
@@ -85,12 +93,16 @@ class ManagedServer:
 
     async def client(self) -> OpenCodeClient:
         """A client of the server that runs; starts it if need be, within its time."""
+        self._used_at = anyio.current_time()
         if self._started is not None:
             return self._started.client
+        if self._life is not None and self._ending.is_set():
+            await asyncio.wait({self._life})
         if self._is_closed:
             raise OpenCodeUnreachable("This server is ending, and its OpenCode with it.")
         if self._life is None or self._life.done():
             self._failure = None
+            self._ending.clear()
             self._life = asyncio.create_task(self._live())
         life = self._life
         with anyio.move_on_after(self._start_seconds + END_SECONDS):
@@ -119,6 +131,22 @@ class ManagedServer:
         """End what commands of these sessions left behind."""
         return await end_marked(MARK, session_ids)
 
+    def hold(self, mission_id: MissionId) -> None:
+        """It is not idle while a mission needs it."""
+        self._held.add(mission_id)
+
+    def release(self, mission_id: MissionId) -> None:
+        """The mission needs it no more."""
+        self._held.discard(mission_id)
+        self._used_at = anyio.current_time()
+
+    async def end(self) -> bool:
+        """End it now with everything that it started; see `OpenCodeServer`."""
+        if self._started is not None and self._life is not None:
+            self._ending.set()
+            await asyncio.wait({self._life})
+        return True
+
     async def close(self) -> None:
         """End it with everything that it started."""
         self._is_closed = True
@@ -136,6 +164,9 @@ class ManagedServer:
                 self._tell("starting")
                 began = anyio.current_time()
                 has_started = await self._live_once()
+                if self._ending.is_set():
+                    self._tell("stopped")
+                    return
                 if not has_started and deaths == 0:
                     return  # whoever needs it is told why, and the next one tries again
                 if anyio.current_time() - began > watch.lived_seconds:
@@ -160,12 +191,16 @@ class ManagedServer:
             self._tell("failed", error)
             _log.warning("opencode.not_started", code=error.code, reason=error.message)
             return False
+        if self._ending.is_set():
+            _log.info("opencode.ended", why=why)
+            return True
         self._tell("failed", OpenCodeUnreachable(f"OpenCode {why}. {self._launcher.last_words}"))
         _log.warning("opencode.died", why=why, last_words=self._launcher.last_words)
         return True
 
     def _begin(self, started: Started) -> None:
         self._started, self._failure = started, None
+        self._used_at = anyio.current_time()
         self._state = ServerState(
             "managed",
             "ready",
@@ -185,17 +220,35 @@ class ManagedServer:
         self._turn.set()
 
     async def _wait(self, started: Started) -> str:
-        """How it came to an end: by itself, or by us, because it did not answer."""
-        exited = asyncio.create_task(exit_of(started.process))
-        hung = asyncio.create_task(self._hang(started.client))
+        """How it came to an end: by itself, or by us, for a reason of ours."""
+        ends = {
+            asyncio.create_task(exit_of(started.process)),
+            asyncio.create_task(self._hang(started.client)),
+            asyncio.create_task(self._idle()),
+            asyncio.create_task(self._told_to_end()),
+        }
         try:
-            await asyncio.wait({exited, hung}, return_when=asyncio.FIRST_COMPLETED)
-            return exited.result() if exited.done() else "did not answer any more and was ended"
+            ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return ended.pop().result()
         finally:
-            exited.cancel()
-            hung.cancel()
+            for each in ends:
+                each.cancel()
 
-    async def _hang(self, client: OpenCodeClient) -> None:
+    async def _told_to_end(self) -> str:
+        await self._ending.wait()
+        return "was ended for a run that it did not answer"
+
+    async def _idle(self) -> str:
+        """Return when there has been nothing for it to do for some time."""
+        most = self._watch.idle_seconds
+        left = most
+        while left > 0:
+            await anyio.sleep(left)
+            left = most if self._held else self._used_at + most - anyio.current_time()
+        self._ending.set()
+        return "was idle and was ended until it is needed"
+
+    async def _hang(self, client: OpenCodeClient) -> str:
         """Return when it has not answered for some time."""
         misses = 0
         while misses < self._watch.misses:
@@ -205,6 +258,7 @@ class ManagedServer:
                 misses = 0
             except OpenAgentError:
                 misses += 1
+        return "did not answer any more and was ended"
 
     def _tell(self, phase: Phase, failure: OpenAgentError | None = None) -> None:
         self._failure = failure

@@ -83,8 +83,9 @@ class Reading:
                 case ModelAsked(backend_id=str() as id_) as event:
                     step = self._logged_step(id_)
                     step.number, step.attempt, step.stage = event.step, event.attempt, "asked"
-                case ModelFailed(backend_id=str() as id_):
-                    self._logged_step(id_).stage = "failed"
+                case ModelFailed(backend_id=str() as id_) as event:
+                    # A reply of which no other try was announced is over.
+                    self._logged_step(id_).stage = "failed" if event.retry_at else "over"
                 case ModelAnswered(backend_id=str() as id_) as event:
                     self._logged_step(id_).stage = "over"
                     self._logged_step(id_).within = event.within
@@ -106,6 +107,11 @@ class Reading:
         """Calls that have begun and not ended; those of subagents before the calls they are for."""
         found = [call for call in self.calls.values() if call.stage == "called"]
         return sorted(found, key=lambda call: call.within is None)
+
+    def is_blank(self, step: Step) -> bool:
+        """Whether a reply of the session itself was cut off before it said or began anything."""
+        is_said = step.text().strip() or any(self._has_begun(part) for part in step.tools)
+        return step.within is None and not is_said
 
     @property
     def children(self) -> list[str]:
@@ -290,7 +296,14 @@ class Reading:
             elif status.type == "busy" and step.stage == "failed":
                 yield from self._begin(step)
 
+    def _has_begun(self, part: ToolPart) -> bool:
+        call = self.calls.get(CallId(part.id))
+        return call is not None and call.stage != "wanted"
+
     def _end(self, step: Step, error: ErrorInfo | None, *, is_lost: bool = False) -> Iterator[Fact]:
+        for part in step.tools:
+            if not self._has_begun(part):
+                del step.parts[part.id]  # Cut off while it was written: it asks for nothing.
         step.stage = "over"
         yield Ended(step, error, is_lost)
         step.parts = {}

@@ -5,6 +5,8 @@ point: what is on the log is not recorded again, and what OpenCode was told is n
 events only make things known sooner.
 """
 
+from contextlib import AsyncExitStack
+
 import anyio
 
 from open_agent.agent.context import RunContext
@@ -49,22 +51,31 @@ class Run:
         self._session = session
         self._bounds = bounds
 
-    async def carry_on(self) -> Outcome | Parked:
-        """Take the run up where it is, and follow it."""
-        session_id = self._session.dialogue.session_id
+    async def carry_on(self) -> Outcome | Parked | None:
+        """Take the run up where it is, and follow it; none when something was said before that."""
         try:
-            async with self._server.feed.listen(session_id) as listener:
-                try:
-                    await self._take_up()
-                    return await self._follow(listener)
-                except BudgetSpent:
-                    return await self._stop(BUDGET_SPENT, listener)
+            async with AsyncExitStack() as stack:
+                return await self._listen(stack)
         except OpenCodeRefused as refusal:
             if refusal.status == 404:
                 raise SessionGone from refusal
             raise
         finally:
             self._session.live.close()
+
+    async def _listen(self, stack: AsyncExitStack) -> Outcome | Parked | None:
+        listening = self._server.feed.listen(self._session.dialogue.session_id)
+        listener: Listener | None = None
+        try:
+            with self._ctx.attentive() as scope:
+                listener = await stack.enter_async_context(listening)
+                await self._take_up()
+            if scope.cancelled_caught:
+                return None
+            return await self._follow(listener)
+        except BudgetSpent:
+            assert listener is not None
+            return await self._stop(BUDGET_SPENT, listener)
 
     async def _take_up(self) -> None:
         session = self._session
@@ -179,7 +190,8 @@ class Run:
         session = self._session
         if session.reading.error is not None:
             return await self._end(stop_for_error(session.reading.error))
-        if self._ctx.now - session.prompted_at < self._bounds.start:
+        # One that was gone meanwhile has forgotten that it was to begin.
+        if self._ctx.now - session.prompted_at < self._bounds.start and not session.was_lost:
             return None
         await session.catch_up()
         newest = session.dialogue.prompts[-1]
@@ -188,6 +200,7 @@ class Run:
         if session.starts >= self._bounds.starts:
             return await self._end(Stop(Outcome.FAILED, "provider.silent", NO_START))
         session.starts += 1
+        session.was_lost = False
         await session.repeat(newest)
         return None
 
@@ -236,6 +249,7 @@ class Run:
         """End the session's work, and then the run."""
         session, dialogue = self._session, self._session.dialogue
         session.recorder.is_stopping = True
+        await session.client.version()  # One that hangs is told so at once.
         await session.client.abort(dialogue.session_id, dialogue.directory)
         until = self._ctx.now + self._bounds.stop
         while not session.is_settled and self._ctx.now < until:

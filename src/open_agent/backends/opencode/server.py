@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from open_agent.backends.opencode.client import OpenCodeClient
 from open_agent.backends.opencode.feed import Feed
+from open_agent.core.ids import MissionId
 
 Kind = Literal["attached", "managed"]
 Phase = Literal["stopped", "starting", "ready", "failed"]
@@ -19,7 +20,7 @@ class ServerState:
 
     Attributes:
         kind: Whether we started it, or it was there.
-        phase: `stopped` starts with the first run; `failed` is tried again by itself.
+        phase: `stopped` starts with the next run; `failed` is tried again by itself.
         base_url: Where it is; empty while ours does not run.
         version: Its version, as far as it said one.
         code: What is wrong, as an error's code; empty when nothing is.
@@ -74,6 +75,22 @@ class OpenCodeServer(Protocol):
 
         Only of ours, on this machine: in others' nothing tells whose a process is, and 0 is
         returned. Subagents' sessions have their own ids.
+        """
+        ...
+
+    def hold(self, mission_id: MissionId) -> None:
+        """A mission needs it, at work or waiting for a person: one of ours is kept running."""
+        ...
+
+    def release(self, mission_id: MissionId) -> None:
+        """The mission needs it no more."""
+        ...
+
+    async def end(self) -> bool:
+        """End ours now, with everything that it started; it starts again with the next run.
+
+        Returns:
+            Whether nothing goes on there: others' are not ours to end.
         """
         ...
 

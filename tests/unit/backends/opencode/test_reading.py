@@ -1,6 +1,7 @@
 """What is read of a session: each thing once, whatever comes twice, late or not at all."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
@@ -17,7 +18,11 @@ from open_agent.backends.opencode.facts import (
 )
 from open_agent.backends.opencode.reading import Reading
 from open_agent.backends.opencode.wire import CallRef, FeedEvent, Message
+from open_agent.core.ids import MissionId
+from open_agent.events.model.model_call import ModelFailed
+from open_agent.events.record import Record
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SESSION, CHILD = "ses_1", "ses_2"
 Json = dict[str, Any]
 
@@ -211,6 +216,48 @@ def test_what_is_open_is_lost_once_the_inner_first():
         "Ended msg_c |prt_c",
     ]
     assert say(made.lose("unknown")) == []
+
+
+def test_a_call_that_was_cut_off_while_it_was_written_asks_for_nothing():
+    made = reading()
+    half = tool("prt_1", "msg_1", "pending")
+    take(made, [told(user()), told(reply("msg_1")), shown(half)])
+    [step] = made.open_steps
+    assert made.is_blank(step)
+    [ended] = made.lose("unknown")
+    assert isinstance(ended, Ended)
+    assert ended.step.parts == {}
+    # OpenCode keeps it as it was.
+    left = Message.model_validate({"info": reply("msg_1"), "parts": [half]})
+    assert look_up(made, [HISTORY[0], left]) == []
+
+
+def failed(**more: Any) -> Record:
+    event = ModelFailed(
+        step=1,
+        model="m",
+        code="server.stopped",
+        message="The reply was cut off.",
+        is_retryable=True,
+        cost_microdollars=0,
+        cost_source="unknown",
+        duration_ms=0,
+        backend_id="msg_1",
+        **more,
+    )
+    return Record(seq=9, owner_seq=9, at=NOW, mission_id=MissionId("m"), run_id=None, event=event)
+
+
+def test_a_reply_that_failed_for_good_is_not_asked_for_again_when_it_is_read_again():
+    begun = [part("s1s", "msg_1", "step-start"), tool("prt_1", "msg_1", "pending")]
+    left = Message.model_validate({"info": reply("msg_1"), "parts": begun})
+    made = reading()
+    made.restore([failed()])
+    assert look_up(made, [HISTORY[0], left]) == []
+    assert made.open_steps == []
+    made = reading()
+    made.restore([failed(retry_at=NOW)])
+    assert look_up(made, [HISTORY[0], left]) == ["Asked msg_1 1"]
 
 
 def test_messages_of_before_the_run_are_not_read():
