@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from open_agent.backends.opencode.attached import Address, AttachedServer
-from open_agent.backends.opencode.client import SUPPORTED
+from open_agent.backends.opencode.protocol.client import SUPPORTED
+from open_agent.backends.opencode.servers.attached import Address, AttachedServer
 from open_agent.cli.checks import Finding
 from open_agent.settings.settings import Settings
 from open_agent.workspaces.alone import host_alone

@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.backend import Handling, OpenCodeBackend
 from open_agent.backends.opencode.bounds import Bounds
 from open_agent.backends.opencode.bridging import Bridging
-from open_agent.backends.opencode.configuration import Conduct, ModelSource
 from open_agent.backends.opencode.forgetting import Forgetting
-from open_agent.backends.opencode.home import Home
-from open_agent.backends.opencode.launching import Launcher, Program
-from open_agent.backends.opencode.managed import ManagedServer, Watchfulness
 from open_agent.backends.opencode.models import OpenCodeModels
-from open_agent.backends.opencode.permissions import asked_groups
-from open_agent.backends.opencode.server import OpenCodeServer
+from open_agent.backends.opencode.servers.attached import Address, AttachedServer
+from open_agent.backends.opencode.servers.configuration import Conduct, ModelSource
+from open_agent.backends.opencode.servers.home import Home
+from open_agent.backends.opencode.servers.launching import Launcher, Program
+from open_agent.backends.opencode.servers.managed import ManagedServer, Watchfulness
+from open_agent.backends.opencode.servers.server import OpenCodeServer
+from open_agent.backends.opencode.session.permissions import asked_groups
 from open_agent.composition.rules import make_policy, make_prices, make_windows
 from open_agent.core.clock import SystemClock
 from open_agent.core.ids import new_token

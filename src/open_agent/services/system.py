@@ -15,7 +15,7 @@ from open_agent.services.access.rules import Mode
 from open_agent.store.missions import Missions
 
 if TYPE_CHECKING:
-    from open_agent.backends.opencode.server import OpenCodeServer
+    from open_agent.backends.opencode.servers.server import OpenCodeServer
 
 SHARED_RIGHTS = (
     "All users share this server's rights on the machine: whatever the account that it runs under "

@@ -11,7 +11,7 @@ import pytest
 
 from open_agent.backends.opencode.backend import Handling
 from open_agent.backends.opencode.bounds import Bounds
-from open_agent.backends.opencode.configuration import Conduct
+from open_agent.backends.opencode.servers.configuration import Conduct
 from open_agent.scripted.model import ScriptedModel
 from open_agent.scripted.script import Script, always
 from open_agent.scripted.server import ScriptedServer

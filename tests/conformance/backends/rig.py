@@ -21,8 +21,8 @@ from open_agent.backends.native import NativeBackend
 from open_agent.backends.opencode.backend import Handling, OpenCodeBackend
 from open_agent.backends.opencode.bounds import Bounds
 from open_agent.backends.opencode.models import OpenCodeModels
-from open_agent.backends.opencode.server import OpenCodeServer
-from open_agent.backends.opencode.wire import ModelRef
+from open_agent.backends.opencode.protocol.wire import ModelRef
+from open_agent.backends.opencode.servers.server import OpenCodeServer
 from open_agent.core.clock import SystemClock
 from open_agent.core.ids import MissionId
 from open_agent.core.mission import MissionKind

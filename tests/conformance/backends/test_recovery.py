@@ -12,9 +12,9 @@ import anyio
 import httpx2
 import pytest
 
-from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.bounds import Bounds
-from open_agent.backends.opencode.client import part_id_of
+from open_agent.backends.opencode.protocol.client import part_id_of
+from open_agent.backends.opencode.servers.attached import Address, AttachedServer
 from open_agent.core.ids import MissionId, RunId, new_uuid
 from open_agent.core.run import Limits, Outcome
 from open_agent.events.model.backend import BackendPrompted

@@ -10,9 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.backend import Handling
 from open_agent.backends.opencode.bounds import Bounds
+from open_agent.backends.opencode.servers.attached import Address, AttachedServer
 from open_agent.core.run import Outcome
 from open_agent.events.model.run import RunStarted
 from open_agent.events.model.tool import ToolReturned

@@ -14,7 +14,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from open_agent.backends.opencode.models import OpenCodeModels
-from open_agent.backends.opencode.server import OpenCodeServer
+from open_agent.backends.opencode.servers.server import OpenCodeServer
 from open_agent.core.clock import Clock, SystemClock
 from open_agent.core.ids import MessageId, MissionId, RunId, UserId, new_uuid
 from open_agent.core.mission import MissionKind

@@ -9,8 +9,8 @@ import anyio
 import httpx2
 import pytest
 
-from open_agent.backends.opencode.attached import Address, AttachedServer
 from open_agent.backends.opencode.models import OpenCodeModels
+from open_agent.backends.opencode.servers.attached import Address, AttachedServer
 from open_agent.core.ids import MissionId
 from open_agent.events.model.message import MessageReceived
 from open_agent.events.model.mission import MissionCreated

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import anyio
 
-from open_agent.backends.opencode.client import OpenCodeClient, Prompt, new_message_id
-from open_agent.backends.opencode.configuration import Conduct, ModelSource
-from open_agent.backends.opencode.home import Home
-from open_agent.backends.opencode.launching import Launcher, Program
-from open_agent.backends.opencode.managed import ManagedServer, Watchfulness
-from open_agent.backends.opencode.parts import ToolPart
-from open_agent.backends.opencode.wire import FeedEvent, Message
+from open_agent.backends.opencode.protocol.client import OpenCodeClient, Prompt, new_message_id
+from open_agent.backends.opencode.protocol.parts import ToolPart
+from open_agent.backends.opencode.protocol.wire import FeedEvent, Message
+from open_agent.backends.opencode.servers.configuration import Conduct, ModelSource
+from open_agent.backends.opencode.servers.home import Home
+from open_agent.backends.opencode.servers.launching import Launcher, Program
+from open_agent.backends.opencode.servers.managed import ManagedServer, Watchfulness
 from open_agent.core.clock import SystemClock
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.prices import PriceBook

@@ -6,9 +6,13 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 import pytest
 
-from open_agent.backends.opencode.attached import Address, AttachedServer, is_this_machine
-from open_agent.backends.opencode.errors import OpenCodeRefused, OpenCodeUnsafe, OpenCodeVersion
-from open_agent.backends.opencode.transport import CallDeadlines
+from open_agent.backends.opencode.protocol.errors import (
+    OpenCodeRefused,
+    OpenCodeUnsafe,
+    OpenCodeVersion,
+)
+from open_agent.backends.opencode.protocol.transport import CallDeadlines
+from open_agent.backends.opencode.servers.attached import Address, AttachedServer, is_this_machine
 from open_agent.core.errors import OpenAgentError
 from tests.interaction.opencode.fake import Fake, Serving
 

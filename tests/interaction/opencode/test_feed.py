@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.errors import OpenCodeRefused, OpenCodeUnreachable
-from open_agent.backends.opencode.feed import Feed, FeedLimits, Gap, Listener
-from open_agent.backends.opencode.wire import FeedEvent
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused, OpenCodeUnreachable
+from open_agent.backends.opencode.protocol.feed import Feed, FeedLimits, Gap, Listener
+from open_agent.backends.opencode.protocol.wire import FeedEvent
 from tests.interaction.opencode.fake import Fake, Serving
 
 

@@ -10,12 +10,12 @@ import anyio
 import httpx2
 import pytest
 
-from open_agent.backends.opencode.attached import Address, AttachedServer
-from open_agent.backends.opencode.errors import OpenCodeRefused
 from open_agent.backends.opencode.forgetting import Forgetting
-from open_agent.backends.opencode.managed import Watchfulness
-from open_agent.backends.opencode.telling import title_of
-from open_agent.backends.opencode.wire import ModelRef
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused
+from open_agent.backends.opencode.protocol.wire import ModelRef
+from open_agent.backends.opencode.servers.attached import Address, AttachedServer
+from open_agent.backends.opencode.servers.managed import Watchfulness
+from open_agent.backends.opencode.session.telling import title_of
 from open_agent.core.ids import MissionId, UserId, new_uuid
 from open_agent.events.log import EncodedRecord
 from open_agent.scripted.server import ScriptedServer

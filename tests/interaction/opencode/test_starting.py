@@ -6,9 +6,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from open_agent.backends.opencode.errors import OpenCodeUnreachable, OpenCodeVersion
-from open_agent.backends.opencode.managed import Watchfulness
-from open_agent.backends.opencode.server_log import ServerLog
+from open_agent.backends.opencode.protocol.errors import OpenCodeUnreachable, OpenCodeVersion
+from open_agent.backends.opencode.servers.managed import Watchfulness
+from open_agent.backends.opencode.servers.server_log import ServerLog
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import MissionId, new_uuid
 from open_agent.scripted.server import ScriptedServer

@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from open_agent.agent.policy import Policy, Rule
-from open_agent.backends.opencode.permissions import asked_groups, judge, only_we_ask, session_rules
+from open_agent.backends.opencode.session.permissions import (
+    asked_groups,
+    judge,
+    only_we_ask,
+    session_rules,
+)
 
 
 @pytest.mark.parametrize(

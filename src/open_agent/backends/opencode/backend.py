@@ -17,21 +17,21 @@ from open_agent.agent.policy import Policy
 from open_agent.backends.opencode.bounds import Bounds
 from open_agent.backends.opencode.bridge import Bridge, offer
 from open_agent.backends.opencode.bridging import Bridging, IsAsked, NoBridging
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.dialogue import NAME, Dialogue, Manner
-from open_agent.backends.opencode.errors import (
+from open_agent.backends.opencode.models import OpenCodeModels
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import (
     OpenCodeRefused,
     OpenCodeUnreachable,
     OpenCodeUnsafe,
     OpenCodeVersion,
 )
-from open_agent.backends.opencode.following import Following, SessionGone
-from open_agent.backends.opencode.models import OpenCodeModels
-from open_agent.backends.opencode.permissions import judge, session_rules
-from open_agent.backends.opencode.reading import Reading
-from open_agent.backends.opencode.recording import Recorder
 from open_agent.backends.opencode.run import Run, stopped
-from open_agent.backends.opencode.server import OpenCodeServer
+from open_agent.backends.opencode.servers.server import OpenCodeServer
+from open_agent.backends.opencode.session.dialogue import NAME, Dialogue, Manner
+from open_agent.backends.opencode.session.following import Following, SessionGone
+from open_agent.backends.opencode.session.permissions import judge, session_rules
+from open_agent.backends.opencode.session.reading import Reading
+from open_agent.backends.opencode.session.recording import Recorder
 from open_agent.core.errors import Invalid, OpenAgentError
 from open_agent.core.run import Outcome
 from open_agent.events.model.run import RunRecovered, RunWaiting

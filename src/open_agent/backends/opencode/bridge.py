@@ -6,8 +6,8 @@ server that keeps state keeps it for the mission. OpenCode is told of one server
 
 from open_agent.agent.context import RunContext
 from open_agent.backends.opencode.bridging import Bridge
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.errors import OpenCodeRefused
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused
 from open_agent.events.model.backend import BackendNoted
 
 NAME = "mcp"

@@ -13,8 +13,8 @@ from pathlib import Path
 import structlog
 from anyio import to_thread
 
-from open_agent.backends.opencode.server import OpenCodeServer
-from open_agent.backends.opencode.telling import title_of
+from open_agent.backends.opencode.servers.server import OpenCodeServer
+from open_agent.backends.opencode.session.telling import title_of
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import MissionId, UserId, is_uuid
 from open_agent.events.log import EncodedRecord

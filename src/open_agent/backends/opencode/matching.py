@@ -7,7 +7,7 @@ sent none then, and the run went to another model than the one that was recorded
 import difflib
 from collections.abc import Sequence
 
-from open_agent.backends.opencode.wire import ModelRef, split_model
+from open_agent.backends.opencode.protocol.wire import ModelRef, split_model
 from open_agent.core.errors import Invalid
 
 NEAR = 5

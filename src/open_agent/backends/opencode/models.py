@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from anyio import to_thread
 
 from open_agent.backends.opencode.matching import match_model
-from open_agent.backends.opencode.server import OpenCodeServer
-from open_agent.backends.opencode.wire import ModelRef
+from open_agent.backends.opencode.protocol.wire import ModelRef
+from open_agent.backends.opencode.servers.server import OpenCodeServer
 from open_agent.core.errors import Invalid
 
 

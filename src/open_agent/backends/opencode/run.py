@@ -13,20 +13,20 @@ from open_agent.agent.context import RunContext
 from open_agent.agent.loop import Parked, finish
 from open_agent.agent.moves import EMPTY_REPLY, WAITS_FOR_PERSON, Stop, Tell
 from open_agent.backends.opencode.bounds import BUDGET_SPENT, Bounds, Present, verdict
-from open_agent.backends.opencode.changes import changed_files
-from open_agent.backends.opencode.endings import (
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused, OpenCodeUnreachable
+from open_agent.backends.opencode.protocol.feed import Gap, Listener
+from open_agent.backends.opencode.protocol.wire import FeedEvent, FileDiff
+from open_agent.backends.opencode.servers.server import OpenCodeServer
+from open_agent.backends.opencode.session.changes import changed_files
+from open_agent.backends.opencode.session.endings import (
     CUT_SHORT,
     EMPTY,
     NO_START,
     stop_for_error,
     stop_for_finish,
 )
-from open_agent.backends.opencode.errors import OpenCodeRefused, OpenCodeUnreachable
-from open_agent.backends.opencode.feed import Gap, Listener
-from open_agent.backends.opencode.following import Following, SessionGone
-from open_agent.backends.opencode.server import OpenCodeServer
-from open_agent.backends.opencode.telling import CONTINUE, NOTICE
-from open_agent.backends.opencode.wire import FeedEvent, FileDiff
+from open_agent.backends.opencode.session.following import Following, SessionGone
+from open_agent.backends.opencode.session.telling import CONTINUE, NOTICE
 from open_agent.core.run import Outcome
 from open_agent.events.log import BudgetSpent
 from open_agent.events.model.backend import FilesChanged

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from inline_snapshot import snapshot
 
-from open_agent.backends.opencode.configuration import (
+from open_agent.backends.opencode.servers.configuration import (
     Conduct,
     ModelSource,
     configuration,
     provider_of,
 )
-from open_agent.backends.opencode.home import Home
+from open_agent.backends.opencode.servers.home import Home
 from open_agent.core.clock import SystemClock
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.prices import Price, PriceBook

@@ -4,7 +4,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from open_agent.backends.opencode.matching import match_model, near_names
-from open_agent.backends.opencode.wire import ModelRef, split_model
+from open_agent.backends.opencode.protocol.wire import ModelRef, split_model
 from open_agent.core.errors import Invalid
 
 MODELS = [

@@ -5,8 +5,8 @@ from typing import cast
 import pytest
 
 from open_agent.backends.opencode.models import OpenCodeModels
-from open_agent.backends.opencode.server import OpenCodeServer
-from open_agent.backends.opencode.wire import ModelRef
+from open_agent.backends.opencode.protocol.wire import ModelRef
+from open_agent.backends.opencode.servers.server import OpenCodeServer
 from open_agent.core.errors import Invalid
 
 OFFERED = [ModelRef("endpoint", "scripted"), ModelRef("endpoint", "vendor/large")]

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from open_agent.backends.opencode.facts import (
+from open_agent.backends.opencode.protocol.wire import CallRef, FeedEvent, Message
+from open_agent.backends.opencode.session.facts import (
     Asked,
     Called,
     Ended,
@@ -16,8 +17,7 @@ from open_agent.backends.opencode.facts import (
     Returned,
     TryFailed,
 )
-from open_agent.backends.opencode.reading import Reading
-from open_agent.backends.opencode.wire import CallRef, FeedEvent, Message
+from open_agent.backends.opencode.session.reading import Reading
 from open_agent.core.ids import MissionId
 from open_agent.events.model.model_call import ModelFailed
 from open_agent.events.record import Record

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from open_agent.backends.opencode.client import new_message_id
-from open_agent.backends.opencode.parts import (
+from open_agent.backends.opencode.protocol.client import new_message_id
+from open_agent.backends.opencode.protocol.parts import (
     OtherPart,
     PatchPart,
     ReasoningPart,
@@ -14,7 +14,7 @@ from open_agent.backends.opencode.parts import (
     ToolPart,
     read_part,
 )
-from open_agent.backends.opencode.wire import (
+from open_agent.backends.opencode.protocol.wire import (
     FeedEvent,
     Message,
     ProviderList,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from open_agent.backends.opencode.parts import Json
-from open_agent.backends.opencode.wire import ModelRef
+from open_agent.backends.opencode.protocol.parts import Json
+from open_agent.backends.opencode.protocol.wire import ModelRef
 from open_agent.models.catalogue import Catalogue
 from open_agent.models.deadlines import Deadlines
 from open_agent.models.endpoint import Endpoint

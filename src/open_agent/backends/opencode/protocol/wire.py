@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, cast
 
 from pydantic import Field, ValidationError, model_validator
 
-from open_agent.backends.opencode.parts import (
+from open_agent.backends.opencode.protocol.parts import (
     Json,
     Part,
     Read,

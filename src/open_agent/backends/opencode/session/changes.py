@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Literal
 
-from open_agent.backends.opencode.wire import FileDiff
+from open_agent.backends.opencode.protocol.wire import FileDiff
 from open_agent.events.model.backend import ChangedFile, FilesChanged
 from open_agent.events.model.tool import ToolReturned
 

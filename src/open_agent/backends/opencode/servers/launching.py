@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import anyio
 from anyio import to_thread
 
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.configuration import Conduct, ModelSource
-from open_agent.backends.opencode.errors import OpenCodeUnreachable
-from open_agent.backends.opencode.home import Home
-from open_agent.backends.opencode.server_log import ServerLog
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeUnreachable
+from open_agent.backends.opencode.servers.configuration import Conduct, ModelSource
+from open_agent.backends.opencode.servers.home import Home
+from open_agent.backends.opencode.servers.server_log import ServerLog
 from open_agent.workspaces.isolation import Isolation
 from open_agent.workspaces.processes import Process, ProcessLost
 

@@ -6,8 +6,8 @@ Above: the run loop, health and the command line. `attached.py` and `managed.py`
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.feed import Feed
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.feed import Feed
 from open_agent.core.ids import MissionId
 
 Kind = Literal["attached", "managed"]

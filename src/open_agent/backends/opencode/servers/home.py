@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from open_agent.backends.opencode.configuration import (
+from open_agent.backends.opencode.servers.configuration import (
     PLUGIN_VERSION,
     Conduct,
     ModelSource,

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from open_agent.agent.policy import ALLOWED, Policy, Rule, Verdict
-from open_agent.backends.opencode.facts import EFFECTS, effect_of
-from open_agent.backends.opencode.parts import BRIDGED
+from open_agent.backends.opencode.protocol.parts import BRIDGED
+from open_agent.backends.opencode.session.facts import EFFECTS, effect_of
 
 OURS = {
     "bash": "run_command",

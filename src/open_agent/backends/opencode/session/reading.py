@@ -7,7 +7,24 @@ log says already (`restore`), makes no fact. Pure: no clock, no calls, no log.
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from open_agent.backends.opencode.facts import (
+from open_agent.backends.opencode.protocol.parts import (
+    Json,
+    Part,
+    ReasoningPart,
+    StepFinishPart,
+    StepStartPart,
+    TextPart,
+    ToolPart,
+)
+from open_agent.backends.opencode.protocol.wire import (
+    CallRef,
+    ErrorInfo,
+    FeedEvent,
+    Message,
+    MessageInfo,
+    SessionStatus,
+)
+from open_agent.backends.opencode.session.facts import (
     Asked,
     Call,
     Called,
@@ -17,23 +34,6 @@ from open_agent.backends.opencode.facts import (
     Returned,
     Step,
     TryFailed,
-)
-from open_agent.backends.opencode.parts import (
-    Json,
-    Part,
-    ReasoningPart,
-    StepFinishPart,
-    StepStartPart,
-    TextPart,
-    ToolPart,
-)
-from open_agent.backends.opencode.wire import (
-    CallRef,
-    ErrorInfo,
-    FeedEvent,
-    Message,
-    MessageInfo,
-    SessionStatus,
 )
 from open_agent.core.ids import CallId
 from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelFailed

@@ -1,10 +1,10 @@
 """Text, thoughts and command output while they are being written, for whoever watches. Never stored."""
 
 from open_agent.agent.context import RunContext
-from open_agent.backends.opencode.facts import Step
-from open_agent.backends.opencode.parts import ReasoningPart, TextPart, ToolPart
-from open_agent.backends.opencode.reading import Reading
-from open_agent.backends.opencode.wire import FeedEvent
+from open_agent.backends.opencode.protocol.parts import ReasoningPart, TextPart, ToolPart
+from open_agent.backends.opencode.protocol.wire import FeedEvent
+from open_agent.backends.opencode.session.facts import Step
+from open_agent.backends.opencode.session.reading import Reading
 from open_agent.core.ids import CallId
 from open_agent.events.delta import DeltaKind, DeltaSource, DeltaStream
 

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import anyio
 import httpx2
 
-from open_agent.backends.opencode.errors import OpenCodeRefused, OpenCodeVersion
-from open_agent.backends.opencode.parts import Json
-from open_agent.backends.opencode.transport import Call, CallDeadlines, Transport
-from open_agent.backends.opencode.wire import (
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused, OpenCodeVersion
+from open_agent.backends.opencode.protocol.parts import Json
+from open_agent.backends.opencode.protocol.transport import Call, CallDeadlines, Transport
+from open_agent.backends.opencode.protocol.wire import (
     FileDiff,
     Message,
     ModelInfo,

@@ -6,14 +6,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from open_agent.backends.opencode.parts import (
+from open_agent.backends.opencode.protocol.parts import (
     Part,
     ReasoningPart,
     StepFinishPart,
     TextPart,
     ToolPart,
 )
-from open_agent.backends.opencode.wire import ErrorInfo, MessageInfo, SessionStatus
+from open_agent.backends.opencode.protocol.wire import ErrorInfo, MessageInfo, SessionStatus
 from open_agent.core.ids import CallId
 from open_agent.events.model.model_call import Purpose
 from open_agent.events.model.tool import Effect

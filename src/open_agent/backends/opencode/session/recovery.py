@@ -6,12 +6,17 @@ already is passed over by `reading.py`, so it may be done at any time.
 
 from collections.abc import AsyncIterator, Sequence
 
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.errors import OpenCodeRefused
-from open_agent.backends.opencode.facts import Fact, Returned
-from open_agent.backends.opencode.parts import ToolPart
-from open_agent.backends.opencode.reading import Reading, child_of
-from open_agent.backends.opencode.wire import Message, PermissionAsk, QuestionAsk, SessionStatus
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused
+from open_agent.backends.opencode.protocol.parts import ToolPart
+from open_agent.backends.opencode.protocol.wire import (
+    Message,
+    PermissionAsk,
+    QuestionAsk,
+    SessionStatus,
+)
+from open_agent.backends.opencode.session.facts import Fact, Returned
+from open_agent.backends.opencode.session.reading import Reading, child_of
 from open_agent.core.ids import CallId
 
 

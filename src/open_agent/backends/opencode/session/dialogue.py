@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from open_agent.agent.context import RunContext
-from open_agent.backends.opencode.client import OpenCodeClient, Prompt, new_message_id
-from open_agent.backends.opencode.errors import OpenCodeRefused
-from open_agent.backends.opencode.telling import (
+from open_agent.backends.opencode.protocol.client import OpenCodeClient, Prompt, new_message_id
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused
+from open_agent.backends.opencode.protocol.wire import Message, ModelRef
+from open_agent.backends.opencode.session.telling import (
     CONTINUE,
     HISTORY,
     history_text,
@@ -20,7 +21,6 @@ from open_agent.backends.opencode.telling import (
     system_text,
     title_of,
 )
-from open_agent.backends.opencode.wire import Message, ModelRef
 from open_agent.core.ids import MessageId
 from open_agent.events.model.backend import BackendNoted, BackendPrompted, PromptCause
 from open_agent.events.model.message import MessageReceived

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.errors import OpenCodeUnsafe
-from open_agent.backends.opencode.feed import Feed
-from open_agent.backends.opencode.server import ServerState
-from open_agent.backends.opencode.transport import CallDeadlines
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeUnsafe
+from open_agent.backends.opencode.protocol.feed import Feed
+from open_agent.backends.opencode.protocol.transport import CallDeadlines
+from open_agent.backends.opencode.servers.server import ServerState
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import MissionId
 

@@ -12,11 +12,11 @@ from typing import Any, cast
 from open_agent.agent.consent import REFUSED, UNANSWERED, question_of
 from open_agent.agent.context import RunContext
 from open_agent.agent.policy import FORBIDDEN
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.errors import OpenCodeRefused
-from open_agent.backends.opencode.facts import Call
-from open_agent.backends.opencode.permissions import judge, only_we_ask
-from open_agent.backends.opencode.wire import PermissionAsk, QuestionAsk, QuestionItem
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused
+from open_agent.backends.opencode.protocol.wire import PermissionAsk, QuestionAsk, QuestionItem
+from open_agent.backends.opencode.session.facts import Call
+from open_agent.backends.opencode.session.permissions import judge, only_we_ask
 from open_agent.core.ids import CallId
 from open_agent.events.active_run import Question
 from open_agent.events.model.answer import AnswerDefaulted

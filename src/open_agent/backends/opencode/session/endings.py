@@ -1,7 +1,7 @@
 """How a session's work ended, as the outcome of a run: OpenCode's words in ours. Pure."""
 
 from open_agent.agent.moves import ALWAYS_CUT, FILTERED, Stop
-from open_agent.backends.opencode.wire import ErrorInfo
+from open_agent.backends.opencode.protocol.wire import ErrorInfo
 from open_agent.core.run import Outcome
 
 _CODES = {

@@ -8,18 +8,18 @@ import contextlib
 from collections.abc import AsyncIterable, Iterable
 
 from open_agent.agent.context import RunContext
-from open_agent.backends.opencode.asks import Ask, Asks
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.dialogue import Dialogue
-from open_agent.backends.opencode.errors import OpenCodeRefused
-from open_agent.backends.opencode.facts import Ended, Fact, Returned
-from open_agent.backends.opencode.live import Live
-from open_agent.backends.opencode.parts import ToolPart
-from open_agent.backends.opencode.reading import Reading
-from open_agent.backends.opencode.recording import Recorder
-from open_agent.backends.opencode.recovery import history, open_asks, session_status
-from open_agent.backends.opencode.server import OpenCodeServer
-from open_agent.backends.opencode.wire import FeedEvent, PermissionAsk
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused
+from open_agent.backends.opencode.protocol.parts import ToolPart
+from open_agent.backends.opencode.protocol.wire import FeedEvent, PermissionAsk
+from open_agent.backends.opencode.servers.server import OpenCodeServer
+from open_agent.backends.opencode.session.asks import Ask, Asks
+from open_agent.backends.opencode.session.dialogue import Dialogue
+from open_agent.backends.opencode.session.facts import Ended, Fact, Returned
+from open_agent.backends.opencode.session.live import Live
+from open_agent.backends.opencode.session.reading import Reading
+from open_agent.backends.opencode.session.recording import Recorder
+from open_agent.backends.opencode.session.recovery import history, open_asks, session_status
 from open_agent.core.errors import OpenAgentError
 from open_agent.events.active_run import SIGNATURES_KEPT, count_repeats
 from open_agent.events.log import BudgetSpent

@@ -18,10 +18,10 @@ import httpx2
 import pydantic_core
 import structlog
 
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.errors import OpenCodeRefused, OpenCodeUnreachable
-from open_agent.backends.opencode.parts import Json
-from open_agent.backends.opencode.wire import FeedEvent, session_of
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused, OpenCodeUnreachable
+from open_agent.backends.opencode.protocol.parts import Json
+from open_agent.backends.opencode.protocol.wire import FeedEvent, session_of
 from open_agent.core.errors import OpenAgentError
 from open_agent.models.sse import OversizedEvent, SseParser
 

@@ -14,8 +14,10 @@ from open_agent.agent.answers import to_requested_calls
 from open_agent.agent.asking import REASONING_BYTES, TEXT_BYTES
 from open_agent.agent.context import RunContext
 from open_agent.agent.showing import shorten
-from open_agent.backends.opencode.endings import error_code, error_message, retry_code
-from open_agent.backends.opencode.facts import (
+from open_agent.backends.opencode.protocol.parts import Tokens, ToolPart
+from open_agent.backends.opencode.protocol.wire import ModelRef
+from open_agent.backends.opencode.session.endings import error_code, error_message, retry_code
+from open_agent.backends.opencode.session.facts import (
     Asked,
     Call,
     Called,
@@ -26,8 +28,6 @@ from open_agent.backends.opencode.facts import (
     Step,
     TryFailed,
 )
-from open_agent.backends.opencode.parts import Tokens, ToolPart
-from open_agent.backends.opencode.wire import ModelRef
 from open_agent.core.money import from_dollars
 from open_agent.core.run import Usage
 from open_agent.core.text import cut_to_bytes

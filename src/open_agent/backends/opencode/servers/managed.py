@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import anyio
 import structlog
 
-from open_agent.backends.opencode.client import OpenCodeClient
-from open_agent.backends.opencode.errors import OpenCodeUnreachable
-from open_agent.backends.opencode.feed import Feed
-from open_agent.backends.opencode.launching import Launcher, Started, exit_of
-from open_agent.backends.opencode.server import Phase, ServerState
+from open_agent.backends.opencode.protocol.client import OpenCodeClient
+from open_agent.backends.opencode.protocol.errors import OpenCodeUnreachable
+from open_agent.backends.opencode.protocol.feed import Feed
+from open_agent.backends.opencode.servers.launching import Launcher, Started, exit_of
+from open_agent.backends.opencode.servers.server import Phase, ServerState
 from open_agent.core.errors import OpenAgentError
 from open_agent.core.ids import MissionId
 from open_agent.workspaces.marked import end_marked

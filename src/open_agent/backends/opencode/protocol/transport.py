@@ -15,7 +15,7 @@ import httpx2
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from open_agent.backends.opencode.errors import OpenCodeRefused, OpenCodeUnreachable
+from open_agent.backends.opencode.protocol.errors import OpenCodeRefused, OpenCodeUnreachable
 from open_agent.models.endpoint import is_private_endpoint
 
 USER = "opencode"
