@@ -28,7 +28,7 @@ from open_agent.events.log import EventLog
 from open_agent.models.router import ModelRouter
 from open_agent.server.collecting import give_back
 from open_agent.server.http import create_app
-from open_agent.server.mcp_bridge import McpBridges
+from open_agent.server.mcp.bridge import McpBridges
 from open_agent.server.services import Services
 from open_agent.services.access.assembly import AccessServices, Surroundings, open_access
 from open_agent.services.access.rules import AccessRules

@@ -15,8 +15,8 @@ from open_agent.server.auth import Authentication, IsOwnAccount
 from open_agent.server.boundary import Boundary
 from open_agent.server.control.stream import ControlStreams
 from open_agent.server.descriptions import add_streamed
-from open_agent.server.mcp import McpEndpoint
-from open_agent.server.mcp_bridge import McpBridges
+from open_agent.server.mcp.bridge import McpBridges
+from open_agent.server.mcp.endpoint import McpEndpoint
 from open_agent.server.peer import is_own_account
 from open_agent.server.perimeter import Perimeter
 from open_agent.server.routes import (

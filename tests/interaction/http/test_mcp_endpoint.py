@@ -13,7 +13,7 @@ from mcp import MCPError
 from open_agent.core.ids import MissionId, new_uuid
 from open_agent.events.model.answer import AnswerRequested
 from open_agent.mcp.servers.http import MOST_SESSIONS
-from open_agent.server.mcp import MOST_CALLERS
+from open_agent.server.mcp.endpoint import MOST_CALLERS
 from open_agent.testing.asgi import client_of
 from tests.histories import begun
 from tests.interaction.http.mcp_client import (

@@ -11,7 +11,7 @@ import anyio
 
 from open_agent.mcp.servers.http import HttpSessions
 from open_agent.mcp.servers.offering import Call, Offer, tool_server
-from open_agent.server.mcp import MakeSessions, McpEndpoint
+from open_agent.server.mcp.endpoint import MakeSessions, McpEndpoint
 from open_agent.server.services import Services
 from open_agent.tools.definition import (
     Effect,

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from open_agent.mcp.servers.desktop.standard import TOOLS as DESKTOP_TOOLS
-from open_agent.server.mcp_tools import TOOLS as SERVER_TOOLS
+from open_agent.server.mcp.tools import TOOLS as SERVER_TOOLS
 from open_agent.tools.standard import TOOLS as HOST_TOOLS
 from tests.interaction.cli.rig import COMMAND
 from tests.interaction.http.rig import TOKEN, server

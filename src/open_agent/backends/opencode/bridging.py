@@ -1,4 +1,4 @@
-"""The port of the bridge over which a run's program gets MCP tools; `server/mcp_bridge.py` has it."""
+"""The port of the bridge over which a run's program gets MCP tools; `server/mcp/bridge.py` has it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

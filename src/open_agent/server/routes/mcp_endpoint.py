@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from open_agent.server import mcp_bridge
-from open_agent.server.mcp import PATH
+from open_agent.server.mcp import bridge
+from open_agent.server.mcp.endpoint import PATH
 
 router = APIRouter(tags=["mcp"], include_in_schema=False)
 
@@ -27,7 +27,7 @@ async def speak_mcp(request: Request) -> Response:
     return _Spoken(request.app.state.mcp)
 
 
-@router.api_route(mcp_bridge.PATH, methods=["GET", "POST", "DELETE"])
+@router.api_route(bridge.PATH, methods=["GET", "POST", "DELETE"])
 async def cross_bridge(request: Request) -> Response:
     """Speak MCP as the program that carries out a run."""
     return _Spoken(request.app.state.mcp_bridges)

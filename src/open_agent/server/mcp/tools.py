@@ -15,7 +15,7 @@ from open_agent.core.ids import MissionId
 from open_agent.core.mission import Mission, MissionKind
 from open_agent.core.money import to_cents
 from open_agent.events.model.message import Delivery
-from open_agent.server.mcp_progress import LONGEST_WAIT, ProgressReader
+from open_agent.server.mcp.progress import LONGEST_WAIT, ProgressReader
 from open_agent.server.services import Services
 from open_agent.server.wire import task_status
 from open_agent.services.access.gate import require_scope

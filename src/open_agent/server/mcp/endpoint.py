@@ -19,7 +19,7 @@ from open_agent.core.actor import Actor, Credential
 from open_agent.core.ids import UserId
 from open_agent.server.auth import ACTOR, WATCH
 from open_agent.server.errors import error_response
-from open_agent.server.mcp_tools import INSTRUCTIONS, NAME, TOOLS, ServerCall
+from open_agent.server.mcp.tools import INSTRUCTIONS, NAME, TOOLS, ServerCall
 from open_agent.server.services import Services
 
 if TYPE_CHECKING:  # 700 ms that no server needs whom nobody asks
