@@ -12,8 +12,7 @@ from open_agent.mcp.servers.desktop.running import Surroundings, run, start
 from open_agent.tools.definition import ToolFailed
 from open_agent.workspaces.processes import Process
 
-START_SECONDS = 10.0
-ASK_SECONDS = 5.0
+START_SECONDS = 20.0
 
 I3_CONFIG = """\
 # i3 config file (v4)
@@ -69,8 +68,9 @@ async def _wait_until_managing(around: Surroundings, windows: Windows) -> None:
         return
     with anyio.move_on_after(START_SECONDS):
         while windows.process.exit_code is None:
-            asked = await run(around, ["i3-msg", "-t", "get_version"], seconds=ASK_SECONDS)
+            asked = await run(around, ["i3-msg", "-t", "get_version"], seconds=START_SECONDS)
             if asked.exit_code == 0:
                 return
             await anyio.sleep(0.05)
-    raise ToolFailed("The window manager i3 does not start.")
+        raise ToolFailed(f"The window manager i3 ended at once, with {windows.process.exit_code}.")
+    raise ToolFailed(f"The window manager i3 does not answer within {START_SECONDS:g} seconds.")
