@@ -32,6 +32,7 @@ from open_agent.mcp.client.ports import (
     SignIns,
 )
 from open_agent.mcp.client.slots import Slot
+from open_agent.mcp.importing import in_turn
 
 if TYPE_CHECKING:
     from open_agent.mcp.client.link import Link
@@ -321,7 +322,7 @@ class Pool:
 
     async def _load(self) -> "Loaded":
         if self._loaded is None:
-            self._loaded = await to_thread.run_sync(_load)
+            self._loaded = await to_thread.run_sync(in_turn, _load)
         return self._loaded
 
     async def _drop(self, keys: Sequence[Key]) -> None:
