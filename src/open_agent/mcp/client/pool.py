@@ -54,10 +54,12 @@ class Times:
     Attributes:
         idle: A session that nobody uses is ended.
         call: A call, where the server's entry says nothing else.
+        ping: A server that has answered nothing for so long is ended, after a call that it let wait.
     """
 
     idle: float = 600.0
     call: float = 120.0
+    ping: float = 10.0
 
 
 class Pool:
@@ -304,7 +306,11 @@ class Pool:
                 )
                 around = _Around(self._keeper, server, slot.masks)
                 link = loaded.link(
-                    connect, around, self._ground.clock, idle_seconds=self._times.idle
+                    connect,
+                    around,
+                    self._ground.clock,
+                    idle=self._times.idle,
+                    ping=self._times.ping,
                 )
                 await link.open()
         except TimeoutError:
