@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         elif session is not None and session != sessions[-1]:
             self.reply(404, {"jsonrpc": "2.0", "id": None})
         elif method == "tools/list":
-            names = ["seen", "repeats", "long", "hangs", "fails", "session"]
+            names = ["seen", "repeats", "long", "hangs", "fails", "forbids", "refuses", "session"]
             self.answer(id_, {"tools": [{"name": n, "inputSchema": OBJECT} for n in names]})
         elif method == "tools/call":
             self.call(id_, body["params"]["name"], str(session))
@@ -47,6 +47,11 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(30)  # deliberate: it hangs
             case "fails":
                 self.reply(500, None)
+            case "forbids":
+                self.reply(401, {"error": "unauthorized"})
+            case "refuses":
+                error = {"code": -32000, "message": "not today"}
+                self.reply(400, {"jsonrpc": "2.0", "id": None, "error": error})
             case "session":
                 # Forgets the session once, so that the client has to begin anew.
                 if len(sessions) < 100:

@@ -109,6 +109,10 @@ def call(id_: Any, name: str) -> None:  # noqa: C901 - a case for each way of be
             answer(str(id_) + "0", text("for somebody else"))
         case "wrong_shape":
             answer(id_, {"content": "not a list"})
+        case "surrogate":
+            answer(id_, text("\ud800"))
+        case "no_json":
+            say(f'{{"jsonrpc": "2.0", "id": {id_}, "result": {{"content": [}}}}\n')
         case "no_result":
             say({"jsonrpc": "2.0", "id": id_, "result": None})
         case "deep":

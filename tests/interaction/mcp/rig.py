@@ -99,7 +99,9 @@ def in_mission(owner: UserId = ANNA, folder: Path | None = None) -> Place:
 
 
 @asynccontextmanager
-async def rig(tmp_path: Path, *, idle: float = 600.0, call: float = 30.0) -> AsyncGenerator[Rig]:
+async def rig(
+    tmp_path: Path, *, idle: float = 600.0, call: float = 30.0, ping: float = 10.0
+) -> AsyncGenerator[Rig]:
     """A pool over real processes."""
     keeper = Keeper()
     async with SupervisedProcesses(tmp_path / "supervisor.lock") as processes:
@@ -114,7 +116,7 @@ async def rig(tmp_path: Path, *, idle: float = 600.0, call: float = 30.0) -> Asy
             tmp_path / "run",
             tmp_path / "work",
         )
-        pool = Pool(ground, keeper, Times(idle=idle, call=call))
+        pool = Pool(ground, keeper, Times(idle=idle, call=call, ping=ping))
         try:
             yield Rig(pool, keeper, processes, tmp_path)
         finally:

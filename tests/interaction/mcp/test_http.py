@@ -88,5 +88,9 @@ async def test_headers_and_the_query_are_sent_and_what_goes_wrong_is_told(tmp_pa
             assert (await made.call(server, "repeats")).text == "**** key=****"
             assert "8,388,608 bytes" in await made.refused(server, "long")
             assert "within 3 seconds" in await made.refused(server, "hangs")
-            assert "error response" in await made.refused(server, "fails")
+            assert "HTTP 500. That is the server's own failure" in await made.refused(
+                server, "fails"
+            )
+            assert "HTTP 401. It does not take our" in await made.refused(server, "forbids")
+            assert "It refused: not today" in await made.refused(server, "refuses")
             assert (await made.call(server, "session")).text == "begun anew"

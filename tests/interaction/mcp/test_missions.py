@@ -388,3 +388,14 @@ async def test_a_program_that_was_slow_to_be_looked_at_does_not_stay(tmp_path: P
         await gone(mark, seconds=5)
         await it.run()
         assert "slow_good" in offered(it.requests[-1])
+
+
+@requirement("mcp:tools:slow-server")
+async def test_a_server_that_was_waited_for_in_vain_is_not_waited_for_again(
+    tmp_path: Path,
+) -> None:
+    async with made(tmp_path, playing(), patience=2.0) as it:
+        await it.add("slow", "hostile_server", "never_starts")
+        await it.mcp.toolboxes.look_first(DEFAULT_OWNER)
+        with anyio.fail_after(1.0):
+            await it.mcp.toolboxes.look_first(DEFAULT_OWNER)

@@ -106,6 +106,9 @@ PROMISES = {
         "issue", "Missions share no state of a server that keeps it, which ends with the run."
     ),
     "mcp:tools:others": Promise("issue", "Nobody's missions get the tools of another's servers."),
+    "mcp:first-use": Promise(
+        "design", "Whoever needs MCP first in the life of a server gets it, several at once too."
+    ),
     "mcp:presets:trio": Promise(
         "original",
         "The original's trio is enabled on a fresh server; missions at once have a screen each, of "

@@ -28,7 +28,6 @@ from open_agent.mcp.client.sieve import Sieve
 from open_agent.models.wire import one_line
 
 PING_EVERY = 30.0
-PING_SECONDS = 10.0
 LIST_SECONDS = 30.0
 END_SECONDS = 2.0
 RELIST_PAUSE = 1.0
@@ -73,15 +72,23 @@ class Link:
         around: Is told what the server offers.
         clock: Tells the time.
         idle_seconds: Ends it when nobody has used it for so long.
+        ping_seconds: Ends it when it has not answered a ping for so long.
     """
 
     def __init__(
-        self, connect: Connect, around: Surroundings, clock: Clock, *, idle_seconds: float
+        self,
+        connect: Connect,
+        around: Surroundings,
+        clock: Clock,
+        *,
+        idle_seconds: float,
+        ping_seconds: float,
     ) -> None:
         self._connect = connect
         self._around = around
         self._clock = clock
         self._idle_seconds = idle_seconds
+        self._ping_seconds = ping_seconds
         self._client: Client | None = None
         self._scope = anyio.CancelScope()
         self._ready, self._ended = anyio.Event(), anyio.Event()
@@ -313,10 +320,10 @@ class Link:
     async def _ping(self, client: Client) -> None:
         """See that it answers; whatever it answers will do."""
         try:
-            with anyio.fail_after(PING_SECONDS):
+            with anyio.fail_after(self._ping_seconds):
                 await client.session.send_ping()
         except TimeoutError:
-            self.end(f"It did not answer a ping within {PING_SECONDS:g} seconds.")
+            self.end(f"It did not answer a ping within {self._ping_seconds:g} seconds.")
         except (MCPError, ValueError, RuntimeError):
             pass
         if not math.isfinite(self._used_at):

@@ -27,10 +27,10 @@ class Loaded:
         return Given(secrets, masks, stderr)
 
     def link(
-        self, connect: Connect, around: Surroundings, clock: Clock, *, idle_seconds: float
+        self, connect: Connect, around: Surroundings, clock: Clock, *, idle: float, ping: float
     ) -> Link:
-        """A session to be opened."""
-        return Link(connect, around, clock, idle_seconds=idle_seconds)
+        """A session to be opened; see `Times`."""
+        return Link(connect, around, clock, idle_seconds=idle, ping_seconds=ping)
 
     def attended(
         self, callback: str, show: Callable[[str], Awaitable[None]], sign_ins: SignIns

@@ -32,6 +32,7 @@ from open_agent.mcp.client.ports import (
     SignIns,
 )
 from open_agent.mcp.client.slots import Slot
+from open_agent.mcp.importing import in_turn
 
 if TYPE_CHECKING:
     from open_agent.mcp.client.link import Link
@@ -53,10 +54,12 @@ class Times:
     Attributes:
         idle: A session that nobody uses is ended.
         call: A call, where the server's entry says nothing else.
+        ping: A server that has answered nothing for so long is ended, after a call that it let wait.
     """
 
     idle: float = 600.0
     call: float = 120.0
+    ping: float = 10.0
 
 
 class Pool:
@@ -303,7 +306,11 @@ class Pool:
                 )
                 around = _Around(self._keeper, server, slot.masks)
                 link = loaded.link(
-                    connect, around, self._ground.clock, idle_seconds=self._times.idle
+                    connect,
+                    around,
+                    self._ground.clock,
+                    idle=self._times.idle,
+                    ping=self._times.ping,
                 )
                 await link.open()
         except TimeoutError:
@@ -321,7 +328,7 @@ class Pool:
 
     async def _load(self) -> "Loaded":
         if self._loaded is None:
-            self._loaded = await to_thread.run_sync(_load)
+            self._loaded = await to_thread.run_sync(in_turn, _load)
         return self._loaded
 
     async def _drop(self, keys: Sequence[Key]) -> None:

@@ -14,7 +14,7 @@ import mcp_types as types
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
-from open_agent.mcp.client.lines import MOST_LINE_BYTES, Allowance, Lines, Tail, TooLong
+from open_agent.mcp.client.lines import HEAD_BYTES, MOST_LINE_BYTES, Allowance, Lines, Tail, TooLong
 from open_agent.workspaces.processes import Process, ProcessLost
 
 EXIT_GRACE = 2.0
@@ -28,6 +28,7 @@ MOST_UNANSWERED = 100
 UNASKED = (2_000, 500)
 """Messages that nobody asked for: at once, and per second."""
 UNASKED_BYTES = (32 * 1024 * 1024, 4 * 1024 * 1024)
+UNREADABLE = "Its answer cannot be read: it is no JSON, or holds characters that cannot be."
 
 _ANSWERED = re.compile(rb'"id"\s*:\s*(?:"([^"\\]{1,64})"|(\d{1,18}))')
 
@@ -127,6 +128,8 @@ class StdioWire:
         try:
             message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError:
+            if await self._fail(line[:HEAD_BYTES], UNREADABLE, to):
+                return ""
             self._noise += 1
             return "It writes what is not MCP." if self._noise > MOST_NOISE else ""
         self._noise = 0
@@ -148,14 +151,18 @@ class StdioWire:
 
     async def _refuse(self, line: TooLong, to: MemoryObjectSendStream[Incoming]) -> str:
         """Fail the call that a line answers which is too long; all of them when it is not clear."""
-        found = _ANSWERED.search(line.head)
-        asked = self._asked.pop((found[1] or found[2]).decode(), None) if found else None
         why = f"It answered with more than {MOST_LINE_BYTES:,} bytes at once."
+        return "" if await self._fail(line.head, why, to) else why
+
+    async def _fail(self, head: bytes, why: str, to: MemoryObjectSendStream[Incoming]) -> bool:
+        """Fail the call that a line answers, as far as its beginning says so; whether it does."""
+        found = _ANSWERED.search(head) if head.lstrip().startswith(b"{") else None
+        asked = self._asked.pop((found[1] or found[2]).decode(), None) if found else None
         if asked is None:
-            return why
+            return False
         error = types.ErrorData(code=types.INTERNAL_ERROR, message=why)
         await to.send(SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=asked, error=error)))
-        return ""
+        return True
 
     async def _how_it_ended(self) -> str:
         with anyio.move_on_after(LAST_WORDS):

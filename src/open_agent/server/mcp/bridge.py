@@ -19,6 +19,7 @@ from open_agent.agent.policy import why_not
 from open_agent.agent.toolsets import MissionTools
 from open_agent.backends.opencode.bridging import Bridge, IsAsked
 from open_agent.core.ids import UserId, new_token
+from open_agent.mcp.importing import in_turn
 from open_agent.server.errors import error_response
 from open_agent.server.perimeter import Headers
 from open_agent.tools.definition import Effect, Tool, ToolContext
@@ -95,7 +96,7 @@ class McpBridges:
         if self._base_url is None or is_shared or not tools.servers.names:
             return None
         # 700 ms: the MCP SDK, of which other requests see little.
-        sessions = await to_thread.run_sync(_import)
+        sessions = await to_thread.run_sync(in_turn, _import)
         made = sessions(ctx, judge_of(ctx, is_asked))
         is_ready = anyio.Event()
         serving = asyncio.create_task(made.run(is_ready.set), name="mcp bridge")

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from open_agent.core.actor import Actor, Credential
 from open_agent.core.ids import UserId
+from open_agent.mcp.importing import in_turn
 from open_agent.server.auth import ACTOR, WATCH
 from open_agent.server.errors import error_response
 from open_agent.server.mcp.tools import INSTRUCTIONS, NAME, TOOLS, ServerCall
@@ -85,7 +86,7 @@ class McpEndpoint:
         if self._services.missions.is_closed or not self._make_room():
             return None
         # 700 ms, of which other requests see little.
-        make_sessions = await to_thread.run_sync(self._load)
+        make_sessions = await to_thread.run_sync(in_turn, self._load)
         sessions = make_sessions(self._services)
         is_ready = asyncio.Event()
 

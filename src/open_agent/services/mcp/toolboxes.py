@@ -78,6 +78,8 @@ class Toolboxes:
         self._version = -1
         self._toolboxes: dict[tuple[UserId, MissionKind], Toolbox] = {}
         self._theirs: dict[UserId, list[tuple[Tool, McpServer]]] = {}
+        self._slow: set[tuple[str, UserId]] = set()
+        """Servers that were waited for in vain."""
         self._looks: set[asyncio.Task[None]] = set()
         self._offers: dict[str, tuple[McpListing, Offers]] = {}
 
@@ -145,16 +147,23 @@ class Toolboxes:
         ]
         if not unknown:
             return
-        # One that has failed before is tried again, and nobody waits for it.
-        has_failed = all(self._pool.state(each.id, owner).error for each in unknown)
+        # One that has failed before, or taken too long, is tried again, and nobody waits for it.
+        new = {
+            each.id
+            for each in unknown
+            if (each.id, owner) not in self._slow and not self._pool.state(each.id, owner).error
+        }
         # Whoever stops waiting leaves them to themselves: each ends what it has begun.
-        looks = [
-            asyncio.create_task(self._look_at(each, owner), name="mcp look") for each in unknown
-        ]
-        for look in looks:
+        awaited: dict[asyncio.Task[None], str] = {}
+        for each in unknown:
+            look = asyncio.create_task(self._look_at(each, owner), name="mcp look")
             self._looks.add(look)
             look.add_done_callback(self._looks.discard)
-        await asyncio.wait(looks, timeout=0 if has_failed else self._patience)
+            if each.id in new:
+                awaited[look] = each.id
+        if awaited:
+            _, late = await asyncio.wait(awaited, timeout=self._patience)
+            self._slow.update((awaited[look], owner) for look in late)
 
     async def close(self) -> None:
         """Look no further."""
