@@ -9,12 +9,14 @@ from pathlib import Path
 import anyio
 
 from open_agent.core.errors import Invalid
-from open_agent.core.ids import MissionId
+from open_agent.core.ids import MissionId, new_uuid
 from open_agent.services.backends import Backends
 
 LONGEST_MODEL_NAME = 200
 OWN_KINDS = ("mission", "task")
 """How the names begin of directories that we make for missions."""
+REMOVING = ".removing-"
+"""How names begin of what is being removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,13 @@ def remove_tree(path: Path) -> None:
         except PermissionError:
             _open_up(path)
             shutil.rmtree(path)
+
+
+def remove_workspace(path: Path) -> None:
+    """Remove a workspace: out of its place at once, so that a kill leaves no half of it there."""
+    if path.is_dir() and not path.is_symlink():
+        path = path.rename(path.with_name(f"{REMOVING}{new_uuid()}"))
+    remove_tree(path)
 
 
 def _open_up(path: Path) -> None:

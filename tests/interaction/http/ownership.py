@@ -219,9 +219,12 @@ async def make_tool(rig: Rig, client: httpx2.AsyncClient) -> str:
 
 
 async def make_workspace(rig: Rig, client: httpx2.AsyncClient) -> str:
-    """A workspace of the client's: the directory of a mission."""
+    """A workspace of the client's: the directory of a mission, with a row of its own."""
     del rig
-    return (await client.post("/api/control/missions", json={})).json()["id"]
+    id_ = (await client.post("/api/control/missions", json={})).json()["id"]
+    kept = await client.patch(f"/api/workspaces/{id_}", json={"is_kept": True})
+    assert kept.status_code == 200, kept.text
+    return id_
 
 
 Make = Callable[[Rig, httpx2.AsyncClient], Awaitable[str]]

@@ -2,14 +2,16 @@
 
 import dataclasses
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from open_agent.core.ids import new_uuid
 from open_agent.testing.asgi import client_of
-from tests.interaction.http.people import ANNA, MANY, client_as
+from tests.interaction.http.people import ANNA, BEN, MANY, client_as
 from tests.interaction.http.rig import Rig, served, server
 from tests.interaction.requirements import requirement
 
@@ -74,9 +76,15 @@ async def test_a_workspace_that_is_not_there_or_another_kind_is_refused(
     client: httpx2.AsyncClient,
 ) -> None:
     mission = (await client.post("/api/control/missions", json={})).json()
-    for id_, status in ((mission["id"], 404), ("nothing", 404)):
-        body = {"task": "Look.", "workspace": {"id": id_}}
-        assert (await client.post("/api/task", json=body)).status_code == status
+    for id_ in (mission["id"], "nothing", new_uuid()):
+        for path, ask in (
+            ("/api/task", {"task": "Look."}),
+            ("/api/control/missions", {}),
+            ("/api/control/message", {"content": "Look."}),
+        ):
+            reply = await client.post(path, json=ask | {"workspace": {"id": id_}})
+            assert reply.status_code == 404, (path, reply.text)
+            assert reply.json()["error"]["code"] == "workspace.not_found"
     both = {"task": "Look.", "working_dir": "/tmp", "workspace": {"kind": "own"}}
     reply = await client.post("/api/task", json=both)
     assert reply.json()["error"]["code"] == "workspace.unclear"
@@ -100,6 +108,51 @@ async def test_without_room_no_workspace_begins(tmp_path: Path) -> None:
             assert "open-agent workspaces remove" in reply.json()["error"]["message"]
         named = {"task": "Look.", "working_dir": str(tmp_path / "named")}
         assert (await client.post("/api/task", json=named)).status_code == 200
+
+
+@requirement("workspaces:full", "workspaces:listed")
+async def test_all_workspaces_together_have_a_bound_and_are_shown(tmp_path: Path) -> None:
+    async with served(tmp_path, is_durable=False) as (rig, client):
+        mission = (await client.post("/api/control/missions", json={})).json()
+        await client.patch(f"/api/workspaces/{mission['id']}", json={"is_kept": True})
+        at = datetime.fromisoformat(mission["created_at"])
+        await rig.db.workspaces.measure_for_system(mission["id"], 5_000, at)
+        shown = (await client.get("/api/status")).json()["disk"]
+        assert shown["workspaces"] == [{"kind": "own", "count": 1, "size_bytes": 5_000}]
+        assert shown["workspaces_bytes"] == 5_000
+
+        disk = rig.services.workspaces.disk
+        disk.limits = dataclasses.replace(disk.limits, total_bytes=5_000)
+        await disk.look_at_disk()
+        reply = await client.post("/api/task", json={"task": "Look."})
+        assert reply.status_code == 507, reply.text
+        assert reply.json()["error"]["details"] == {"total_bytes": 5_000}
+        assert (await client.delete(f"/api/workspaces/{mission['id']}")).status_code == 200
+        await disk.look_at_disk()
+        assert (await client.post("/api/task", json={"task": "Look."})).status_code == 200
+
+
+@requirement("access:ownership:matrix")
+async def test_nobody_works_in_a_workspace_that_is_another_users(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, is_durable=False, rules=MANY) as rig,
+        client_as(rig, ANNA) as anna,
+        client_as(rig, BEN) as ben,
+    ):
+        body = {"url": (tmp_path / "nothing").as_uri()}
+        made = await anna.post("/api/workspaces", json=body)
+        assert made.status_code == 202, made.text
+        for client, status in ((ben, 404), (anna, 200)):
+            chosen = {"id": made.json()["id"]}
+            for path, ask in (
+                ("/api/task", {"task": "Look."}),
+                ("/api/control/missions", {}),
+                ("/api/control/message", {"content": "Look."}),
+            ):
+                reply = await client.post(path, json=ask | {"workspace": chosen})
+                assert reply.status_code == status, reply.text
+        listed = (await ben.get("/api/workspaces")).json()
+        assert listed["items"] == []
 
 
 @requirement("workspaces:listed")

@@ -72,6 +72,9 @@ PROMISES = {
         "What would be lost with a workspace is found before it is removed: files, commits and "
         "stashes, those of repositories inside it too, and never those of another repository.",
     ),
+    "workspaces:removed:crash": Promise(
+        "design", "A kill in the middle of removing leaves no half of a workspace in its place."
+    ),
     "workspaces:removed:named": Promise(
         "issue", "A directory that a person named stays, wherever it lies."
     ),

@@ -2,12 +2,15 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.crash.server_process import ServerProcess
 from tests.interaction.requirements import requirement
+from tests.interaction.workspaces.conftest import SETTINGS
 from tests.interaction.workspaces.rig import Place, git, make_repository
 
 IDENTITY = ("-c", "user.name=Agent", "-c", "user.email=agent@example.com")
@@ -205,3 +208,28 @@ def test_names_that_are_no_utf_8_and_names_that_are_not_ascii_will_do(
     status, merged = place.ask("POST", f"/api/workspaces/{workspace['id']}/merge", {})
     assert (status, merged["how"], merged["into"]) == (200, "fast_forward", "größe")
     assert place.ask("DELETE", f"/api/workspaces/{workspace['id']}")[0] == 200
+
+
+@requirement("workspaces:removed:crash")
+def test_a_removal_that_a_kill_has_cut_off_leaves_no_half(tmp_path: Path, model_url: str) -> None:
+    repository = make_repository(tmp_path / "repository", **{".gitignore": "ignored\n"})
+    with ServerProcess(tmp_path / "data", tmp_path / "work", model_url, SETTINGS) as server:
+        place = Place(server)
+        workspace = made(place, repository=str(repository))
+        root = Path(workspace["path"])
+        for number in range(20_000):
+            folder = root / "ignored" / str(number % 50)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / str(number)).touch()
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(place.ask, "DELETE", f"/api/workspaces/{workspace['id']}")
+            folders = [root / "ignored" / str(number) for number in range(50)]
+            place.until(lambda: all(map(Path.exists, folders)), lambda is_whole: not is_whole)
+            server.kill()
+            assert not root.exists()
+            assert asked.exception() is not None or asked.result()[0] == 200
+        server.start()
+        assert place.ask("DELETE", f"/api/workspaces/{workspace['id']}")[0] in (200, 404)
+        place.until(lambda: list(root.parent.iterdir()), lambda left: not left)
+        assert len(git(repository, "worktree", "list").splitlines()) == 1
+        assert git(repository, "branch", "--list", "open-agent/*") == ""

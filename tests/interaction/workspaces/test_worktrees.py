@@ -159,6 +159,9 @@ def test_what_cannot_be_merged_without_force_is_refused_and_nothing_changes(
     before = fingerprint(repository)
     assert code(merge(place, workspace)) == (409, "workspace.base_in_the_way")
     assert {**fingerprint(repository), ".git/ORIG_HEAD": ""} == {**before, ".git/ORIG_HEAD": ""}
+    (repository / ".git" / "info" / "exclude").write_text("b.txt\n")
+    assert code(merge(place, workspace)) == (409, "workspace.base_in_the_way")
+    assert (repository / "b.txt").read_text() == "untracked and in the way\n"
     (repository / "b.txt").unlink()
 
     (repository / "a.txt").write_text("user\n")

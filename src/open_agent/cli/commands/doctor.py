@@ -158,7 +158,8 @@ def read_opencode(opencode: dict[str, Any] | None) -> list[Finding]:
     """What the server says of its OpenCode; that it is only started later is not worth a line."""
     if opencode is None or opencode["phase"] in {"stopped", "starting"}:
         return []
-    text = f"{opencode['version'] or 'unknown version'} is {opencode['phase']} in the server"
+    which = f"{opencode['version']} is " if opencode["version"] else ""
+    text = f"{which}{opencode['phase']} in the server"
     if opencode["code"] is None:
         return [Finding("opencode", "OK", text)]
     level: checks.Level = "warn" if opencode["phase"] == "ready" else "FAIL"

@@ -109,15 +109,15 @@ class Messages:
 
         Raises:
             Invalid: It is blank, too long, or names a model or a backend that cannot be used.
-            NotFound: The mission does not exist, or is not the actor's.
+            NotFound: The mission or the workspace does not exist, or is not the actor's.
             LimitReached: Too many wait there already (`queue.full`).
             Conflict: The key was used for another message (`idempotency.key_reused`).
         """
         while True:
             try:
                 return await self._send(actor, new, cause)
-            except NotFound:
-                if new.mission_id is not None:
+            except NotFound as error:
+                if new.mission_id is not None or error.code != "mission.not_found":
                     raise
                 # The current mission was deleted a moment ago: it goes to the one that is now.
 

@@ -76,6 +76,7 @@ class Cloning:
             await anyio.to_thread.run_sync(_clear, temporary)
             try:
                 await self._fetch(entry, source, secret, temporary, owner, hear)
+                await self._check_size(temporary)  # It may have been quicker than the watch.
                 await anyio.to_thread.run_sync(_move, temporary, path)
             finally:
                 with anyio.CancelScope(shield=True):
@@ -179,24 +180,28 @@ class Cloning:
 
     async def _watch_size(self, path: Path) -> None:
         """End a clone that becomes too large, or for which the disk is too small."""
-        limits, pause = self._ground.limits, LOOK_SECONDS
+        pause = LOOK_SECONDS
         while True:
             await anyio.sleep(pause)
             before = self._ground.clock.monotonic()
-            size = await measure(self._ground.isolation, path)
-            if limits.most_bytes and (size or 0) > limits.most_bytes:
-                raise LimitReached(
-                    "workspace.too_large",
-                    f"The clone has {size:,} bytes so far, and may have {limits.most_bytes:,} "
-                    "(WORKSPACE_MAX_MB). Clone with a `depth`, or raise it.",
-                )
+            await self._check_size(path)
             free = await free_bytes(path.parent)
-            if free is not None and free < limits.reserve_bytes:
+            if free is not None and free < self._ground.limits.reserve_bytes:
                 raise LimitReached(
                     "disk.full",
                     f"The clone was ended: only {free:,} bytes are free on the disk. Make room.",
                 )
             pause = max(LOOK_SECONDS, 10 * (self._ground.clock.monotonic() - before))
+
+    async def _check_size(self, path: Path) -> None:
+        most = self._ground.limits.most_bytes
+        size = await measure(self._ground.isolation, path) if most else None
+        if size is not None and size > most:
+            raise LimitReached(
+                "workspace.too_large",
+                f"The clone has {size:,} bytes, and may have {most:,} "
+                "(WORKSPACE_MAX_MB). Clone with a `depth`, or raise it.",
+            )
 
 
 def _check(answer: Answer, command: str) -> None:

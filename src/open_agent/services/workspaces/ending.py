@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from open_agent.core.errors import Conflict, Invalid, OpenAgentError
 from open_agent.core.workspace import WorkspaceEntry, WorkspaceKind, WorkspaceState
-from open_agent.services.places import remove_tree
+from open_agent.services.places import remove_workspace
 from open_agent.services.workspaces.git import GitFailed
 from open_agent.services.workspaces.ground import WorkspaceGround
 from open_agent.services.workspaces.making import Making
@@ -137,7 +137,7 @@ class Ending:
                     entry, is_branch_deleted=is_branch_deleted
                 )
             else:
-                await anyio.to_thread.run_sync(remove_tree, Path(entry.path))
+                await anyio.to_thread.run_sync(remove_workspace, Path(entry.path))
         except OSError as error:
             raise Conflict(
                 "workspace.not_removed",

@@ -1,5 +1,6 @@
 """What becomes of workspaces when missions are deleted, and of what a crash has left behind."""
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from open_agent.core.errors import NotFound, OpenAgentError
 from open_agent.core.ids import MissionId, WorkspaceId, is_uuid
 from open_agent.core.mission import TOP_LEVEL, Mission
 from open_agent.core.workspace import MADE, WorkspaceEntry, WorkspaceKind, WorkspaceState
-from open_agent.services.places import remove_tree
+from open_agent.services.places import REMOVING, remove_tree
 from open_agent.services.workspaces.cloning import TEMPORARY
 from open_agent.services.workspaces.ending import Ending
 from open_agent.services.workspaces.git import GitFailed
@@ -87,8 +88,8 @@ class Leaving:
                 await self._sweep(is_first=is_first)
             except OpenAgentError as error:
                 log.warning("workspaces.not_swept", message=error.message)
+            await anyio.sleep(YOUNGEST.total_seconds() if is_first else SWEEP_SECONDS)
             is_first = False
-            await anyio.sleep(SWEEP_SECONDS)
 
     async def _sweep(self, *, is_first: bool) -> None:
         latest = self._ground.clock.now() - YOUNGEST
@@ -132,9 +133,12 @@ class Leaving:
 
 
 def _clear_temporary(folder: Path, making: set[str]) -> None:
-    """Remove what an earlier server had begun to clone, and nobody asks for any more."""
+    """Remove what an earlier server had begun to clone or to remove, and nobody asks for any more."""
     if not folder.is_dir():
         return
+    for path in folder.glob(f"{REMOVING}*"):
+        with suppress(OSError):  # Another server may be about it.
+            remove_tree(path)
     for path in folder.glob(f"{TEMPORARY}*"):
         workspace_id = path.name.removeprefix(TEMPORARY)
         if is_uuid(workspace_id) and workspace_id not in making:

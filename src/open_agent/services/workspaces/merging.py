@@ -16,7 +16,7 @@ import anyio.to_thread
 from open_agent.core.errors import Conflict
 from open_agent.core.workspace import WorkspaceEntry
 from open_agent.services.workspaces.choosing import checked_branch
-from open_agent.services.workspaces.git import GitFailed, GitProgram, Repository, shown
+from open_agent.services.workspaces.git import GitFailed, GitProgram, Limits, Repository, shown
 from open_agent.services.workspaces.worktrees import (
     SHOWN_FILES,
     Checkout,
@@ -27,6 +27,8 @@ from open_agent.services.workspaces.worktrees import (
 
 IN_PROGRESS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 SHORT_COMMIT = 12
+MOVING = Limits(seconds=1800.0)
+"""Git that is ended while it writes a person's files leaves them changed by half."""
 CONFLICTS = 1
 """With which `git merge-tree` ends when there are some."""
 
@@ -183,7 +185,8 @@ async def _move(
         return
     try:
         await source.at(checkout.path).change(
-            "merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--quiet", commit
+            *("merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--quiet", commit),
+            limits=MOVING,
         )
     except GitFailed as error:
         raise Conflict(

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from open_agent.core.errors import Conflict, Invalid
 from open_agent.core.workspace import Recipe, WorkspaceEntry, WorkspaceState
-from open_agent.services.places import remove_tree
+from open_agent.services.places import remove_workspace
 from open_agent.services.workspaces.git import (
     GitFailed,
     GitProgram,
@@ -138,7 +138,7 @@ class Worktrees:
         try:
             repository = await self._open(Path(entry.recipe.source or ""))
         except Invalid:
-            await anyio.to_thread.run_sync(remove_tree, path)
+            await anyio.to_thread.run_sync(remove_workspace, path)
             return False
         async with await self._lock(repository):
             await _clear(repository, path)
@@ -283,7 +283,7 @@ async def _tip(repository: Repository, branch: str) -> str | None:
 
 async def _clear(repository: Repository, path: Path) -> None:
     """Remove what is at a worktree's place, and git's note of it."""
-    await anyio.to_thread.run_sync(remove_tree, path)
+    await anyio.to_thread.run_sync(remove_workspace, path)
     # Not `prune`: it would forget the user's own worktrees on a drive that is not there now.
     if any(_is_same(checkout.path, path) for checkout in await checkouts(repository)):
         await repository.change("worktree", "remove", "--force", "--force", "--", str(path))
