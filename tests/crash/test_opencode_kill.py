@@ -3,13 +3,9 @@
 A managed OpenCode dies with its server; one that was there before goes on without it.
 """
 
-import json
 import os
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ import pytest
 from open_agent.scripted.script import Asked, Call, Turn
 from open_agent.scripted.server import ScriptedServer
 from tests.crash.server_process import ServerProcess
+from tests.crash.standing import StandingOpenCode
 from tests.programs import opencode
 from tests.running import running
 
@@ -78,47 +75,6 @@ def check(log: list[dict[str, Any]]) -> None:
     assert kinds.count("run.finished") == kinds.count("run.started") == 1
 
 
-@contextmanager
-def standing_opencode(folder: Path, model_url: str) -> Generator[str]:
-    """An OpenCode that nobody of ours starts or ends; its address."""
-    folder.mkdir()
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "options": {"baseURL": model_url, "apiKey": "none"},
-        "models": {"model": {"tool_call": True, "limit": {"context": 100_000, "output": 8_000}}},
-    }
-    config = {
-        "autoupdate": False,
-        "share": "disabled",
-        "model": "scripted/model",
-        "enabled_providers": ["scripted"],
-        "provider": {"scripted": provider},
-    }
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "OPENCODE_DISABLE_AUTOUPDATE": "1",
-        "OPENCODE_DISABLE_MODELS_FETCH": "1",
-        "OPENCODE_CONFIG_CONTENT": json.dumps(config),
-    }
-    process = subprocess.Popen(
-        [opencode(), "serve", "--port", "0", "--hostname", "127.0.0.1"],
-        env=environment,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    try:
-        line = next(line for line in process.stdout if b"listening on" in line)
-        yield line.split()[-1].decode()
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-
-
 def test_a_run_goes_on_after_its_server_and_with_it_opencode_was_killed(tmp_path: Path):
     mark = f"mark{os.getpid()}a"
     settings = {"OPENCODE_MANAGED": "true", "OPENCODE_PROGRAM": opencode()}
@@ -148,12 +104,12 @@ def test_a_run_on_an_opencode_that_lives_on_is_followed_again(tmp_path: Path, ho
     mark = f"mark{os.getpid()}b"
     with (
         ScriptedServer(script(mark)) as model,
-        standing_opencode(tmp_path / "opencode", model.base_url) as url,
+        StandingOpenCode(tmp_path / "opencode", model.base_url) as standing,
         ServerProcess(
             tmp_path / "data",
             tmp_path / "work",
             model.base_url,
-            {"OPENCODE_BASE_URL": url, "DEFAULT_MODEL": "scripted/model"},
+            {"OPENCODE_BASE_URL": standing.url, "DEFAULT_MODEL": "scripted/model"},
         ) as server,
     ):
         mission_id = server.submit("Wait.", key="one")
@@ -182,12 +138,12 @@ def test_stop_ends_a_run_on_an_opencode_that_is_not_ours(tmp_path: Path):
     mark = f"mark{os.getpid()}c"
     with (
         ScriptedServer(script(mark)) as model,
-        standing_opencode(tmp_path / "opencode", model.base_url) as url,
+        StandingOpenCode(tmp_path / "opencode", model.base_url) as standing,
         ServerProcess(
             tmp_path / "data",
             tmp_path / "work",
             model.base_url,
-            {"OPENCODE_BASE_URL": url, "DEFAULT_MODEL": "scripted/model"},
+            {"OPENCODE_BASE_URL": standing.url, "DEFAULT_MODEL": "scripted/model"},
         ) as server,
     ):
         mission_id = server.submit("Wait.", key="one")

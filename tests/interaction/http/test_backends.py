@@ -199,6 +199,16 @@ async def test_health_says_what_is_wrong_with_opencode(beside: Beside) -> None:
 
 
 @requirement("backends:health")
+async def test_health_says_that_opencode_wants_another_password(beside: Beside) -> None:
+    beside.opencode.fake.password_header = "Basic of another"
+    health = (await beside.looked_at())["opencode"]
+    assert (health["phase"], health["code"]) == ("failed", "opencode.password")
+    assert health["problem"] == "It wants another password."
+    status = (await beside.client.get("/api/status")).json()["opencode"]
+    assert "OPENCODE_SERVER_PASSWORD" in status["problem"]
+
+
+@requirement("backends:health")
 async def test_health_does_not_wait_for_an_opencode_that_hangs(beside: Beside) -> None:
     beside.opencode.fake.mute = 1000
     first = (await beside.client.get("/api/health")).json()

@@ -58,6 +58,12 @@ PROMISES = {
             RUNS + "test_a_log_folds_in_two_parts_as_at_once",
         ),
     ),
+    "runs:mending": Promise(
+        "issue",
+        "A failing test is mended and committed on each backend, by API and command line, with every"
+        " step seen and its cost recorded, and through a kill of each process in turn.",
+        proof=("crash/test_mending.py",),
+    ),
     "runs:original-client": Promise(
         "original",
         "A client of the original sees a run on OpenCode as any other, and answers what it asks.",
