@@ -17,7 +17,7 @@ from open_agent.core.ids import new_uuid
 from tests.interaction.mcp_servers.rig import connected, facts_of, spoken, text_of
 from tests.interaction.requirements import requirement
 from tests.programs import chromium, system_program
-from tests.running import gone, started
+from tests.running import gone, running, started
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PAGE = (
@@ -171,6 +171,22 @@ async def test_two_servers_do_not_disturb_one_another(tmp_path: Path) -> None:
         for screen in screens[1:]:
             assert not (await screen.call("screenshot")).is_error
             assert socket_of(screen.display).exists()
+
+
+@requirement("mcp-servers:desktop:apart")
+async def test_sessions_are_apart_however_long_the_path_of_the_temporary_folder(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    async with connected("desktop", folder) as client:
+        for screen in [await start(client), await start(client), await start(client)]:
+            mark = new_uuid()
+            await screen.run(f"xmessage {mark}")
+            await started(f"xmessage {mark}")
+            for line in running(f"xmessage {mark}"):
+                environment = Path(f"/proc/{line.split()[0]}/environ").read_bytes()
+                assert f"DISPLAY={screen.display}".encode() in environment.split(b"\0")
 
 
 @requirement("mcp-servers:desktop:ends")

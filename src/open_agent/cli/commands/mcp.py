@@ -20,7 +20,7 @@ from open_agent.mcp.servers.desktop.standard import desktop_tools
 from open_agent.mcp.servers.host import host_tools
 from open_agent.mcp.servers.offering import tool_server
 from open_agent.mcp.servers.ruling import Judge
-from open_agent.mcp.servers.scratch import scratch_folder
+from open_agent.mcp.servers.scratch import scratch_folder, socket_folder
 from open_agent.mcp.servers.stdio import serve_stdio
 from open_agent.settings.settings import Settings
 from open_agent.store.blobs import FileBlobs
@@ -79,11 +79,10 @@ def serve_desktop(place: Place) -> None:
     async def serve(around: Surroundings) -> None:
         workspace = await around.isolation.workspace(around.workspace)
         judge = _judge(around.settings)
-        desktops = Desktops(
-            around.isolation, workspace.root, around.folder, around.settings.desktop_resolution
-        )
-        async with desktops:
-            await serve_stdio(tool_server(desktop_tools(desktops, workspace, judge)))
+        resolution = around.settings.desktop_resolution
+        with socket_folder(around.folder) as folder:
+            async with Desktops(around.isolation, workspace.root, folder, resolution) as desktops:
+                await serve_stdio(tool_server(desktop_tools(desktops, workspace, judge)))
 
     _run(place, serve)
 

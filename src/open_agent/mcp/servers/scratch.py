@@ -17,13 +17,18 @@ from open_agent.workspaces.alone import SUPERVISOR_LOCK
 
 PREFIX = "open-agent-mcp-"
 LOCK = "lock"
+LONGEST_FOLDER = 80
+"""Bytes of the path of a folder with sockets in it. The path of a socket has 107 at most (unix(7));
+programs cut off what is longer, and of two sockets the same may be left."""
+SHORT_PARENT = Path("/tmp")  # noqa: S108 - only for folders that `mkdtemp` makes
 
 
 @contextmanager
-def scratch_folder() -> Generator[Path]:
-    """A new folder that only this account can read."""
-    _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+def scratch_folder(parent: Path | None = None) -> Generator[Path]:
+    """A new folder that only this account can read; by default where temporary files go."""
+    parent = parent or Path(tempfile.gettempdir())
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -31,6 +36,16 @@ def scratch_folder() -> Generator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def socket_folder(scratch: Path) -> Generator[Path]:
+    """A folder for sockets: the one given, or another one where its path is too long for them."""
+    if len(os.fsencode(scratch)) <= LONGEST_FOLDER:
+        yield scratch
+        return
+    with scratch_folder(SHORT_PARENT) as folder:
+        yield folder
 
 
 def _sweep(parent: Path) -> None:

@@ -106,7 +106,7 @@ class Desktops:
     Args:
         isolation: What starts programs.
         cwd: Where programs on a screen start.
-        folder: For what sessions keep while they last.
+        folder: For what sessions keep while they last, sockets among it, so its path is short.
         resolution: Of every screen, such as `1280x720`.
     """
 
@@ -195,6 +195,7 @@ class Desktops:
             "DISPLAY": display.name,
             "XAUTHORITY": str(display.authority),
             SOCKET_VARIABLE: str(socket_of(folder)),
+            "XDG_RUNTIME_DIR": str(folder),  # i3 keeps a log there, and would leave it in /tmp.
         }
         around = Surroundings(self._isolation, self._cwd, {**environment, **on_screen})
         try:

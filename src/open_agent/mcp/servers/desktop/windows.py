@@ -52,13 +52,14 @@ async def start_windows(around: Surroundings, folder: Path) -> Windows | None:
             process = await start(around, WINDOWS, *arguments, program=name)
         except ToolFailed:
             continue
-        process.release()
         windows = Windows("i3" if name == "i3" else "openbox", process)
         try:
             await _wait_until_managing(around, windows)
         except BaseException:
             await process.terminate()
             raise
+        finally:
+            process.release()
         return windows
     return None
 
@@ -72,5 +73,6 @@ async def _wait_until_managing(around: Surroundings, windows: Windows) -> None:
             if asked.exit_code == 0:
                 return
             await anyio.sleep(0.05)
-        raise ToolFailed(f"The window manager i3 ended at once, with {windows.process.exit_code}.")
+        said = (await windows.process.stderr.read()).decode(errors="replace").strip()
+        raise ToolFailed(f"The window manager i3 ended at once. {said[-500:]}".rstrip())
     raise ToolFailed(f"The window manager i3 does not answer within {START_SECONDS:g} seconds.")
