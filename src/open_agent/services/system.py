@@ -118,7 +118,7 @@ class OpenCodeHealth:
 
 _SUMMARIES = {
     "opencode.unreachable": "It does not answer.",
-    "opencode.not_installed": "The program is not there.",
+    "opencode.not_installed": "The program is not there, or cannot be started.",
     "opencode.version": "It is not a version 1.x, which is the one that can be spoken to.",
     "opencode.unauthenticated": "It answers whoever asks, so it is not used.",
     "opencode.password": "It wants another password.",

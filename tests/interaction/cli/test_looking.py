@@ -159,6 +159,10 @@ def test_doctor_looks_at_the_opencode_of_the_settings(alone: Cli) -> None:
     assert (nobody["level"], "opencode.unreachable" in nobody["text"]) == ("FAIL", True)
     assert "OPENCODE_BASE_URL" in nobody["mend"]
     alone.home.mkdir(exist_ok=True)
+    served = Cli(alone.home, alone.model_url, {"OPENCODE_BASE_URL": "http://127.0.0.1:9"})
+    with served.server():  # It says the same, which is not said twice.
+        again = opencode(OPENCODE_BASE_URL="http://127.0.0.1:9")
+    assert again == nobody
     for version, level in (("1.18.33", "OK"), ("2.0.1", "FAIL"), ("what?", "FAIL")):
         program = alone.home / "opencode"
         program.write_text(f"#!/bin/sh\necho {version}\n")

@@ -41,6 +41,8 @@ async def test_a_program_that_is_not_there_is_said_with_what_to_install(
     tmp_path: Path, scripted: ScriptedServer
 ) -> None:
     async with managed(tmp_path, scripted, program="opencode-that-is-not-there") as rig:
+        state = await rig.server.state()  # Before anybody has needed it.
+        assert (state.phase, state.code) == ("failed", "opencode.not_installed")
         error = await refusal(rig)
         assert error.code == "opencode.not_installed"
         assert "npm install -g opencode-ai@1" in error.message

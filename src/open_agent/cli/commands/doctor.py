@@ -79,9 +79,15 @@ async def _examine(session: Session) -> list[Finding]:
         activity = f"asking {settings.openrouter_base_url}"
         findings += await check_model(settings)
         activity = "looking at OpenCode"
-        findings += await check_opencode(settings)
+        findings = _without_repetition([*findings, *await check_opencode(settings)])
         findings += [checks.check_budget(settings), checks.check_room(settings)]
     return findings
+
+
+def _without_repetition(findings: list[Finding]) -> list[Finding]:
+    """Of two things that are wrong with OpenCode, what was seen from here; not what the server says."""
+    wrong = [found for found in findings if found.name == "opencode" and found.level == "FAIL"]
+    return [found for found in findings if found not in wrong[:-1]]
 
 
 async def _ask_server(session: Session) -> tuple[bool, list[Finding]]:

@@ -107,6 +107,13 @@ class Launcher:
                 ) from None
             yield started
 
+    def missing(self) -> OpenCodeUnreachable | None:
+        """What is wrong where there is no program to start; looks at the disk."""
+        search_path = self._isolation.environment().get("PATH")
+        if shutil.which(self._program.path, path=search_path) is not None:
+            return None
+        return self._not_installed("there is no such program")
+
     async def close(self) -> None:
         """Close the connections."""
         while self._clients:
@@ -161,16 +168,19 @@ class Launcher:
                 env=home.environment(self._isolation.environment(), program.password),
             )
         except OSError as error:
-            raise OpenCodeUnreachable(
-                f"{program.path} cannot be started ({error.strerror or error}). Install OpenCode"
-                " with `npm install -g opencode-ai@1`, or set OPENCODE_PROGRAM to where it is.",
-                "opencode.not_installed",
-            ) from None
+            raise self._not_installed(error.strerror or str(error)) from None
         for pipe in (process.stdout, process.stderr):
             attempt.callback(asyncio.create_task(self.log.follow(pipe)).cancel)
         attempt.callback(process.release)
         attempt.push_async_callback(process.terminate)
         return process
+
+    def _not_installed(self, why: str) -> OpenCodeUnreachable:
+        return OpenCodeUnreachable(
+            f"{self._program.path} cannot be started ({why}). Install OpenCode with"
+            " `npm install -g opencode-ai@1`, or set OPENCODE_PROGRAM to where it is.",
+            "opencode.not_installed",
+        )
 
     async def _first_answer(self, client: OpenCodeClient, process: Process) -> str | None:
         """Its version, as soon as it answers; none when it has ended instead."""

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 
 import anyio
+from anyio import to_thread
 import structlog
 
 from open_agent.backends.opencode.protocol.client import OpenCodeClient
@@ -119,13 +120,17 @@ class ManagedServer:
     async def state(self, *, is_fresh: bool = False) -> ServerState:
         """How it is; it is asked whether it answers only when something fresh is wanted."""
         started = self._started
-        if not is_fresh or started is None:
+        problem: OpenAgentError | None = None
+        if self._state.phase == "stopped":
+            problem = await to_thread.run_sync(self._launcher.missing)
+        elif is_fresh and started is not None:
+            try:
+                await started.client.version()
+            except OpenAgentError as error:
+                problem = error
+        if problem is None:
             return self._state
-        try:
-            await started.client.version()
-        except OpenAgentError as error:
-            return replace(self._state, phase="failed", code=error.code, problem=error.message)
-        return self._state
+        return replace(self._state, phase="failed", code=problem.code, problem=problem.message)
 
     async def end_session_processes(self, *session_ids: str) -> int:
         """End what commands of these sessions left behind."""
