@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass, replace
 
 import anyio
-from anyio import to_thread
 import structlog
+from anyio import to_thread
 
 from open_agent.backends.opencode.protocol.client import OpenCodeClient
 from open_agent.backends.opencode.protocol.errors import OpenCodeUnreachable
