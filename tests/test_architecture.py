@@ -76,7 +76,7 @@ BEHIND_ISOLATION = {
 """Who may know more of processes than the port of isolation shows."""
 
 LAZY = {
-    "alembic", "ddgs", "genai_prices", "mcp", "mss", "procrastinate", "psycopg", "psycopg_pool",
+    "alembic", "ddgs", "genai_prices", "jwt", "mcp", "mss", "procrastinate", "psycopg", "psycopg_pool",
     "sqlalchemy", "trafilatura", "uvicorn",
 }  # fmt: skip
 """What may be imported inside a function, with the measured cost beside it."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-import jwt
-
 from open_agent.core.clock import Clock
 from open_agent.core.ids import UserId, new_uuid
 
@@ -26,9 +24,6 @@ MOST_KNOWN = 1024
 """Tokens that were looked at already: reading one takes 140 µs, knowing it 5."""
 LEEWAY_SECONDS = 60
 """By how much the clock of another server that signs with the same secret may be ahead."""
-
-_JWT = cast("Any", jwt)
-"""Its types say less than a strict checker wants."""
 
 _OURS = ("sub", "usr", "iat", "exp", "jti", "iss", "aud", EPOCH)
 _LEGACY = ("sub", "iat", "exp")
@@ -100,7 +95,7 @@ class Tokens:
             "aud": AUDIENCE,
             EPOCH: epoch,
         }
-        return IssuedToken(_JWT.encode(claims, self._key, ALGORITHM), id_, expires_at)
+        return IssuedToken(_jwt().encode(claims, self._key, ALGORITHM), id_, expires_at)
 
     def read(self, token: str) -> Claims | None:
         """What a token says; nothing when it is not to be believed."""
@@ -140,8 +135,9 @@ class Tokens:
             "verify_iss": is_ours,
         }
         checks: Any = {"audience": AUDIENCE, "issuer": ISSUER} if is_ours else {}
+        jwt = _jwt()
         try:
-            found = _JWT.decode_complete(
+            found = jwt.decode_complete(
                 token, key, algorithms=[ALGORITHM], options=options, **checks
             )
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
@@ -168,3 +164,13 @@ class Tokens:
             cast("str | None", epoch),
             datetime.fromtimestamp(expires, UTC),
         )
+
+
+def _jwt() -> Any:
+    """The library, whose types say less than a strict checker wants.
+
+    Imported with the first token: most of its 9 MB is `cryptography`, of which HS256 needs nothing.
+    """
+    import jwt  # 30 ms
+
+    return jwt
