@@ -14,7 +14,7 @@ from open_agent.core.mission import MissionKind
 from open_agent.core.run import Outcome
 from open_agent.events.model.answer import AnswerDefaulted, AnswerRequested
 from open_agent.events.model.backend import BackendNoted, BackendPrompted, FilesChanged
-from open_agent.events.model.model_call import ModelAnswered, ModelFailed
+from open_agent.events.model.model_call import ModelAnswered, ModelAsked, ModelFailed
 from open_agent.events.model.run import RunFinished, RunWaiting
 from open_agent.events.model.tool import ToolCalled, ToolReturned
 from open_agent.scripted.faults import Empty, Refusal, Silence
@@ -312,6 +312,22 @@ async def test_an_unknown_model_is_refused_by_name(on_opencode: Open):
         ended = await rig.run(model="no/such-model")
 
     assert (ended.end.outcome, ended.end.reason) == (Outcome.FAILED, "model.unknown")
+
+
+async def test_an_agent_that_opencode_does_not_have_ends_the_run_by_name(on_opencode: Open):
+    async with on_opencode(always("?"), handling=Handling(agent="nobody")) as rig:
+        ended = await rig.run()
+
+    assert ended.end.outcome is Outcome.FAILED
+    assert "nobody" in ended.end.result
+    assert not ended.events(ModelAsked)
+
+
+async def test_an_agent_that_opencode_has_does_the_work(on_opencode: Open):
+    async with on_opencode(always("Planned."), handling=Handling(agent="plan")) as rig:
+        ended = await rig.run()
+
+    assert (ended.end.outcome, ended.end.result) == (Outcome.SUCCEEDED, "Planned.")
 
 
 async def test_live_text_and_output_reach_those_who_watch(on_opencode: Open, tmp_path: Path):

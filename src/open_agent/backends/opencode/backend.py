@@ -143,6 +143,8 @@ class OpenCodeBackend:
             is_managed=self._server.is_managed,
         )
         dialogue = Dialogue(ctx, Manner(handling.agent, rules), model)
+        if handling.agent is not None:
+            await _check_agent(client, handling.agent, dialogue.directory)
         await dialogue.open(client)
         return Following(ctx, self._server, client, dialogue, is_permissive=handling.is_permissive)
 
@@ -241,6 +243,21 @@ def _has_begun(ctx: RunContext) -> bool:
     """Whether OpenCode was told anything of the run."""
     known = ctx.state.sessions.get(NAME)
     return known is not None and known.seq > ctx.run.seq
+
+
+async def _check_agent(client: OpenCodeClient, name: str, directory: str) -> None:
+    """Refuse an agent that there is not: OpenCode would take the prompt, and say nothing more.
+
+    Raises:
+        Invalid: There is none of this name (`opencode.agent_unknown`).
+    """
+    known = await client.agents(directory)
+    if name not in known:
+        raise Invalid(
+            "opencode.agent_unknown",
+            f"OpenCode has no agent {name} (OPENCODE_AGENT). It has {', '.join(sorted(known))}.",
+            {"agent": name, "known": known},
+        )
 
 
 def _asks(policy: Policy) -> IsAsked:

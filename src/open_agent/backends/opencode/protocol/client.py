@@ -17,6 +17,7 @@ from open_agent.backends.opencode.protocol.errors import OpenCodeRefused, OpenCo
 from open_agent.backends.opencode.protocol.parts import Json
 from open_agent.backends.opencode.protocol.transport import Call, CallDeadlines, Transport
 from open_agent.backends.opencode.protocol.wire import (
+    AgentInfo,
     FileDiff,
     Message,
     ModelInfo,
@@ -267,6 +268,11 @@ class OpenCodeClient:
             found = await self._way.read(ProviderList, call)
             self._models = now, found.models
         return self._models[1]
+
+    async def agents(self, directory: str) -> list[str]:
+        """The names of its agents, those of a directory's configuration among them."""
+        call = Call("GET", "/agent", directory, seconds=self._deadlines.start_up)
+        return [agent.name for agent in await self._way.read(list[AgentInfo], call)]
 
     async def add_mcp(self, directory: str, name: str, config: Mapping[str, Any]) -> Json:
         """Let the sessions of a directory use an MCP server, which is started at once.

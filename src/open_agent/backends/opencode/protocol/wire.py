@@ -233,6 +233,12 @@ class ModelCost(Read):
     cache: CacheCost = CacheCost()
 
 
+class AgentInfo(Read):
+    """An agent that OpenCode has."""
+
+    name: str
+
+
 class ModelInfo(Read):
     """A model that OpenCode can call."""
 
