@@ -13,8 +13,9 @@ import httpx2
 import pytest
 
 from open_agent.backends.opencode.bounds import Bounds
-from open_agent.backends.opencode.protocol.client import part_id_of
+from open_agent.backends.opencode.protocol.client import new_message_id, part_id_of
 from open_agent.backends.opencode.servers.attached import Address, AttachedServer
+from open_agent.core.clock import SystemClock
 from open_agent.core.ids import MissionId, RunId, new_uuid
 from open_agent.core.run import Limits, Outcome
 from open_agent.events.model.backend import BackendPrompted
@@ -31,9 +32,6 @@ from tests.interaction.opencode.rig import PASSWORD
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 WAITING = "while [ ! -e go ]; do sleep 0.05; done; echo went >> effects"
-
-
-PROMPT_ID = "msg_000000000001aaaaaaaaaa"
 
 
 def waiting(asked: Asked) -> Turn:
@@ -126,14 +124,14 @@ async def test_a_prompt_that_was_not_sent_is_sent_once(on_opencode: Open):
         client = await rig.server.client()
         title = f"Open Agent mission {mission_id}"
         session = await client.create_session(str(rig.workspace), title)
-        await begin(rig, mission_id, session.id)
+        prompt_id = await begin(rig, mission_id, session.id)
         await rig.work(mission_id)
         ended = await rig.look_at(mission_id)
         messages = await client.messages(session.id, str(rig.workspace))
 
     assert ended.end.result == "1 times"
     assert len(ended.events(BackendPrompted)) == 1
-    assert [m.info.id for m in messages if m.info.role == "user"] == [PROMPT_ID]
+    assert [m.info.id for m in messages if m.info.role == "user"] == [prompt_id]
 
 
 async def test_a_prompt_that_opencode_has_and_forgot_is_worked_on_at_once(on_opencode: Open):
@@ -148,7 +146,7 @@ async def test_a_prompt_that_opencode_has_and_forgot_is_worked_on_at_once(on_ope
         client = await rig.server.client()
         title = f"Open Agent mission {mission_id}"
         session = await client.create_session(str(rig.workspace), title)
-        await begin(rig, mission_id, session.id)
+        prompt_id = await begin(rig, mission_id, session.id)
         async with httpx2.AsyncClient(
             base_url=client.base_url, auth=("opencode", PASSWORD)
         ) as http:
@@ -156,9 +154,9 @@ async def test_a_prompt_that_opencode_has_and_forgot_is_worked_on_at_once(on_ope
                 f"/session/{session.id}/message",
                 params={"directory": str(rig.workspace)},
                 json={
-                    "messageID": PROMPT_ID,
+                    "messageID": prompt_id,
                     "noReply": True,
-                    "parts": [{"id": part_id_of(PROMPT_ID), "type": "text", "text": "Do it."}],
+                    "parts": [{"id": part_id_of(prompt_id), "type": "text", "text": "Do it."}],
                 },
             )
             assert taken.status_code == 200
@@ -168,11 +166,12 @@ async def test_a_prompt_that_opencode_has_and_forgot_is_worked_on_at_once(on_ope
         messages = await client.messages(session.id, str(rig.workspace))
 
     assert ended.end.result == "1 times"
-    assert [m.info.id for m in messages if m.info.role == "user"] == [PROMPT_ID]
+    assert [m.info.id for m in messages if m.info.role == "user"] == [prompt_id]
 
 
-async def begin(rig: Rig, mission_id: MissionId, session_id: str) -> None:
-    """What a worker leaves that was cut off right before it sent the prompt."""
+async def begin(rig: Rig, mission_id: MissionId, session_id: str) -> str:
+    """What a worker leaves that was cut off right before it sent the prompt; the prompt's id."""
+    prompt_id = new_message_id(SystemClock())
     [message] = [
         record.event
         for record in await rig.database.log.read(mission_id)
@@ -191,7 +190,7 @@ async def begin(rig: Rig, mission_id: MissionId, session_id: str) -> None:
     prompted = BackendPrompted(
         backend="opencode",
         session_id=session_id,
-        prompt_id=PROMPT_ID,
+        prompt_id=prompt_id,
         cause="start",
         message_ids=[message.message_id],
         decided_on=2,
@@ -200,6 +199,7 @@ async def begin(rig: Rig, mission_id: MissionId, session_id: str) -> None:
         mission_id, epoch, [started, prompted], run_id=run_id, known_seq=2
     )
     await rig.database.leases.release(mission_id, epoch)
+    return prompt_id
 
 
 def kill(stage: Stage) -> None:

@@ -36,8 +36,6 @@ from open_agent.events.model.tool import ToolReturned
 
 TICK = 1.0
 """Seconds between two looks at the limits, when nothing comes."""
-FAULT = "UnknownError"
-"""How OpenCode names what went wrong inside of it."""
 MOST_CUTS = 3
 """How often in a row work that was cut off is gone on with, without a step being done."""
 
@@ -190,14 +188,8 @@ class Run:
     async def _wait_for_start(self) -> Outcome | None:
         """OpenCode was told something, and has not begun to work on it."""
         session = self._session
-        error = session.reading.error
-        if error is not None:
-            # A prompt that it had already is now and then "not found", before anything was done.
-            if error.name != FAULT or session.starts >= self._bounds.starts:
-                return await self._end(stop_for_error(error))
-            session.reading.error = None
-            await self._begin_again()
-            return None
+        if session.reading.error is not None:
+            return await self._end(stop_for_error(session.reading.error))
         # One that was gone meanwhile has forgotten that it was to begin.
         if self._ctx.now - session.prompted_at < self._bounds.start and not session.was_lost:
             return None
@@ -207,14 +199,10 @@ class Run:
             return None
         if session.starts >= self._bounds.starts:
             return await self._end(Stop(Outcome.FAILED, "provider.silent", NO_START))
-        await self._begin_again()
-        return None
-
-    async def _begin_again(self) -> None:
-        session = self._session
         session.starts += 1
         session.was_lost = False
-        await session.repeat(session.dialogue.prompts[-1])
+        await session.repeat(newest)
+        return None
 
     async def _go_on(self) -> Outcome | None:
         """Work was cut off: it is gone on with, unless that leads nowhere."""
