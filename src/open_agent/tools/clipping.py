@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from open_agent.tools.definition import Effect, Tool, ToolContext, ToolOutput
+from open_agent.tools.definition import ToolContext, ToolOutput
+from open_agent.tools.wrapping import Wrapped
 
 SHOWN = 30_000
 """Characters of one answer that a model is shown."""
@@ -42,34 +43,12 @@ def _cut_before_line(tail: str) -> str:
     return tail[start + 1 :] if start >= 0 else tail
 
 
-class Clipped:
+class Clipped(Wrapped[ToolContext]):
     """A tool whose answers are never too long to show or to record, whatever it does."""
-
-    def __init__(self, tool: Tool) -> None:
-        self._tool = tool
-
-    @property
-    def name(self) -> str:
-        """The tool's name."""
-        return self._tool.name
-
-    @property
-    def effect(self) -> Effect:
-        """The tool's effect."""
-        return self._tool.effect
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """The tool's definition."""
-        return self._tool.schema
-
-    def parse(self, arguments_json: str) -> dict[str, Any]:
-        """The arguments as the tool wants them."""
-        return self._tool.parse(arguments_json)
 
     async def invoke(self, ctx: ToolContext, arguments: Mapping[str, Any]) -> ToolOutput:
         """Do it, and clip what comes of it."""
-        output = await self._tool.invoke(ctx, arguments)
+        output = await super().invoke(ctx, arguments)
         diff = clip(output.diff, DIFF_SHOWN) if output.diff else output.diff
         # Tools that clip by themselves add a line or two about it.
         return replace(output, content=clip(output.content, SHOWN + 2_000), diff=diff)

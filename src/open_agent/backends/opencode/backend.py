@@ -25,7 +25,7 @@ from open_agent.backends.opencode.protocol.errors import (
     OpenCodeUnsafe,
     OpenCodeVersion,
 )
-from open_agent.backends.opencode.run import Run, stopped
+from open_agent.backends.opencode.run import Run, must_stop, stopped
 from open_agent.backends.opencode.servers.server import OpenCodeServer
 from open_agent.backends.opencode.session.dialogue import NAME, Dialogue, Manner
 from open_agent.backends.opencode.session.following import Following, SessionGone
@@ -115,14 +115,14 @@ class OpenCodeBackend:
         return Parked(None)
 
     async def _carry_on(self, ctx: RunContext) -> Outcome | Parked | None:
-        if _must_stop(ctx) and not _has_begun(ctx):
+        if must_stop(ctx) and not _has_begun(ctx):
             return await self._end(ctx, stopped(ctx), "cancelled")
         bridge: Bridge | None = None
         try:
             # What may take its time is not waited for once something else is said.
             with ctx.attentive() as scope:
                 session = await self._open(ctx)
-                if not _must_stop(ctx):
+                if not must_stop(ctx):
                     bridge = await self._bridging.open(ctx, _asks(ctx.shared.policy))
                     await offer(ctx, session.client, session.dialogue.directory, bridge)
             if scope.cancelled_caught:
@@ -150,7 +150,7 @@ class OpenCodeBackend:
 
     async def _reach(self, ctx: RunContext) -> OpenCodeClient:
         """The client; whoever stops a run does not wait for as long as a start may take."""
-        if not _must_stop(ctx):
+        if not must_stop(ctx):
             return await self._server.client()
         with anyio.move_on_after(self._handling.bounds.stop.total_seconds()):
             client = await self._server.client()
@@ -182,7 +182,7 @@ class OpenCodeBackend:
     def _unreachable(self, ctx: RunContext, error: OpenCodeUnreachable) -> Stop | None:
         """How a run ends that is not worth waiting for OpenCode any more; none while it is."""
         run, rules = ctx.run, ctx.shared.rules
-        if _must_stop(ctx):
+        if must_stop(ctx):
             return stopped(ctx)
         if ctx.now - run.started_at >= timedelta(seconds=run.limits.wall_seconds):
             text = (
@@ -200,7 +200,7 @@ class OpenCodeBackend:
                 return None
             if not await self._server.end():
                 stop = replace(stop, result=f"{stop.result} {MAY_GO_ON}")
-        return await self._end(ctx, stop, "cancelled" if _must_stop(ctx) else "unknown")
+        return await self._end(ctx, stop, "cancelled" if must_stop(ctx) else "unknown")
 
     async def _answers(self) -> bool:
         if (await self._server.state()).phase != "ready":
@@ -212,7 +212,7 @@ class OpenCodeBackend:
         return True
 
     async def _fail(self, ctx: RunContext, error: OpenAgentError) -> Outcome | None:
-        if _must_stop(ctx):
+        if must_stop(ctx):
             return await self._end(ctx, stopped(ctx), "cancelled")
         return await self._end(ctx, Stop(Outcome.FAILED, error.code, error.message), "unknown")
 
@@ -233,10 +233,6 @@ class OpenCodeBackend:
             while not await recorder.record(fact):
                 pass
         return stop.outcome if await finish(ctx, stop) else None
-
-
-def _must_stop(ctx: RunContext) -> bool:
-    return ctx.run.is_cancelled or ctx.run.is_interrupted
 
 
 def _has_begun(ctx: RunContext) -> bool:

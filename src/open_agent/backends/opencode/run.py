@@ -84,13 +84,13 @@ class Run:
         if not prompts:
             # Of a session that is gone something may still be open.
             await session.lose()
-            while not self._must_stop and not await session.start():
+            while not must_stop(self._ctx) and not await session.start():
                 pass
             return
         session.reading.first_prompt = prompts[0].prompt_id
         await session.catch_up()
         session.was_lost = True
-        if self._must_stop:
+        if must_stop(self._ctx):
             return
         if not session.is_busy:
             await session.lose()
@@ -116,14 +116,10 @@ class Run:
             return await anext(listener)
         return None
 
-    @property
-    def _must_stop(self) -> bool:
-        return self._ctx.run.is_cancelled or self._ctx.run.is_interrupted
-
     async def _decide(self, listener: Listener) -> Outcome | Parked | None:
         """What is to be done now, done; how that ends the run, or this taking-up of it."""
         session = self._session
-        if self._must_stop:
+        if must_stop(self._ctx):
             return await self._stop(stopped(self._ctx), listener)
         if self._ctx.is_draining:
             return Parked(None)
@@ -290,6 +286,11 @@ class Run:
         records = await dialogue.read_run()
         returned = [record.event for record in records if isinstance(record.event, ToolReturned)]
         return changed_files(diffs, returned, dialogue.directory)
+
+
+def must_stop(ctx: RunContext) -> bool:
+    """Whether somebody wants the run to end now."""
+    return ctx.run.is_cancelled or ctx.run.is_interrupted
 
 
 def stopped(ctx: RunContext) -> Stop:
